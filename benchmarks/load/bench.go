@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"millrace/benchmarks/daemon"
+)
+
+// bench starts servers for scenarios and owns them.
+type bench struct {
+	opts    *options
+	dir     string // temporary: binaries and logs
+	module  string // folder of this module
+	log     *os.File
+	running []*daemon.Process
+}
+
+func newBench(ctx context.Context, o *options) (*bench, error) {
+	if o.addr != "" {
+		return &bench{opts: o}, nil
+	}
+	dir, err := os.MkdirTemp("", "millrace-load-")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{opts: o, dir: dir}
+	if err := b.prepare(ctx); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bench) prepare(ctx context.Context) (err error) {
+	if b.log, err = os.Create(filepath.Join(b.dir, "server.log")); err != nil {
+		return err
+	}
+	if b.opts.bin != "" {
+		return nil
+	}
+	if err := b.findModule(ctx); err != nil {
+		return err
+	}
+	b.opts.bin, err = daemon.Build(ctx, filepath.Dir(b.module), "./cmd/millrace", b.dir)
+	return err
+}
+
+// findModule finds the folder of this module from the working directory, which go run keeps.
+func (b *bench) findModule(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}").Output()
+	path, dir, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if err != nil || path != "millrace/benchmarks" {
+		return errors.New("run it inside benchmarks (go -C benchmarks run ./load ...), or name a binary with --bin")
+	}
+	b.module = dir
+	return nil
+}
+
+// serve starts the daemon, under a descriptor limit unless maxFiles is 0, and waits until it is ready.
+func (b *bench) serve(ctx context.Context, maxFiles int) (*daemon.Process, error) {
+	if b.opts.addr != "" {
+		return daemon.Attach(b.opts.addr, b.opts.admin, b.opts.pid), nil
+	}
+	addr, err := daemon.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	admin, err := daemon.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"serve", "--demo", "--listen", addr, "--admin", admin,
+		"--drain-timeout", b.opts.drainTimeout.String(), "--log-format", "json"}
+	args = append(args, strings.Fields(b.opts.serverArgs)...)
+	return b.start(ctx, daemon.Command{Bin: b.opts.bin, Args: args, MaxFiles: maxFiles, Addr: addr, Admin: admin})
+}
+
+// serveHog starts fdhog, which has no admin endpoint.
+func (b *bench) serveHog(ctx context.Context, maxFiles int) (*daemon.Process, error) {
+	bin := b.opts.hogBin
+	if bin == "" {
+		if err := b.findModule(ctx); err != nil {
+			return nil, err
+		}
+		var err error
+		if bin, err = daemon.Build(ctx, b.module, "./fdhog", b.dir); err != nil {
+			return nil, err
+		}
+	}
+	addr, err := daemon.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	return b.start(ctx, daemon.Command{Bin: bin, Args: []string{"--listen", addr}, MaxFiles: maxFiles, Addr: addr})
+}
+
+func (b *bench) start(ctx context.Context, c daemon.Command) (*daemon.Process, error) {
+	if err := b.log.Truncate(0); err != nil {
+		return nil, err
+	}
+	c.Log = b.log
+	p, err := daemon.Start(c)
+	if err != nil {
+		return nil, err
+	}
+	b.running = append(b.running, p)
+	return p, p.Ready(ctx)
+}
+
+// needOwn fails for scenarios that signal or limit the server, which must not happen to one that runs already.
+func (b *bench) needOwn() error {
+	if b.opts.addr != "" {
+		return errors.New("this scenario starts the server itself, it does not go with --addr")
+	}
+	return nil
+}
+
+// stopAll stops what was started.
+func (b *bench) stopAll() {
+	for _, p := range b.running {
+		p.Stop(3 * time.Second)
+	}
+	b.running = nil
+}
+
+func (b *bench) close() {
+	b.stopAll()
+	if b.log != nil {
+		_ = b.log.Close()
+	}
+	if b.dir != "" {
+		_ = os.RemoveAll(b.dir)
+	}
+}
+
+// logTail returns the last lines of the server's log, for a failed run.
+func (b *bench) logTail() string {
+	if b.log == nil {
+		return ""
+	}
+	const keep = 4000
+	text, err := os.ReadFile(b.log.Name())
+	if err != nil || len(text) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\nlog of the server, its end:\n%s\n", text[max(0, len(text)-keep):])
+}

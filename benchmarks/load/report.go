@@ -1,0 +1,206 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Report is what a scenario found out.
+type Report struct {
+	Scenario string   `json:"scenario"`
+	Figures  []Figure `json:"figures"`
+	Latency  *Latency `json:"latency,omitempty"`
+	Checks   []Check  `json:"checks"`
+}
+
+// Figure is one measured value.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
+}
+
+// Check is one judgement.
+type Check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Latency is a histogram; times are in microseconds.
+type Latency struct {
+	Count   int64    `json:"count"`
+	P50     int64    `json:"p50"`
+	P90     int64    `json:"p90"`
+	P99     int64    `json:"p99"`
+	P999    int64    `json:"p99.9"`
+	Max     int64    `json:"max"`
+	Buckets []Bucket `json:"buckets"`
+}
+
+// Bucket counts the values up to and with UpTo and above the bucket before; the last bucket has no upper bound.
+type Bucket struct {
+	UpTo  int64 `json:"upTo,omitempty"`
+	Count int64 `json:"count"`
+}
+
+func (r *Report) figure(name string, value float64, unit string) {
+	r.Figures = append(r.Figures, Figure{name, value, unit})
+}
+
+func (r *Report) count(name string, n int64) { r.figure(name, float64(n), "") }
+
+func (r *Report) check(name string, ok bool, format string, args ...any) {
+	r.Checks = append(r.Checks, Check{name, ok, fmt.Sprintf(format, args...)})
+}
+
+func (r *Report) passed() bool {
+	for _, c := range r.Checks {
+		if !c.OK {
+			return false
+		}
+	}
+	return len(r.Checks) > 0
+}
+
+func passed(reports []*Report) bool {
+	for _, r := range reports {
+		if !r.passed() {
+			return false
+		}
+	}
+	return len(reports) > 0
+}
+
+func (r *Report) print(w io.Writer) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "%s\n", r.Scenario)
+	for _, f := range r.Figures {
+		if f.Value == float64(int64(f.Value)) {
+			fmt.Fprintf(tw, "  %s\t%d %s\n", f.Name, int64(f.Value), f.Unit)
+		} else {
+			fmt.Fprintf(tw, "  %s\t%.2f %s\n", f.Name, f.Value, f.Unit)
+		}
+	}
+	if r.Latency != nil {
+		r.Latency.print(tw)
+	}
+	for _, c := range r.Checks {
+		verdict := "ok"
+		if !c.OK {
+			verdict = "FAILED"
+		}
+		fmt.Fprintf(tw, "  %s\t%s\t%s\n", verdict, c.Name, c.Detail)
+	}
+	fmt.Fprintln(tw)
+	_ = tw.Flush()
+}
+
+func (l *Latency) print(w io.Writer) {
+	fmt.Fprintf(w, "  latency p50 / p90 / p99 / p99.9 / max\t%v / %v / %v / %v / %v\n",
+		micros(l.P50), micros(l.P90), micros(l.P99), micros(l.P999), micros(l.Max))
+	for _, b := range l.Buckets {
+		if b.Count == 0 {
+			continue
+		}
+		bound := "more"
+		if b.UpTo > 0 {
+			bound = "up to " + micros(b.UpTo).String()
+		}
+		fmt.Fprintf(w, "    %s\t%d\t%.4f %%\n", bound, b.Count, 100*float64(b.Count)/float64(l.Count))
+	}
+}
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+func writeJSON(file string, reports []*Report) error {
+	b, err := json.MarshalIndent(struct {
+		Time    time.Time `json:"time"`
+		CPUs    int       `json:"cpus"`
+		Go      string    `json:"go"`
+		Passed  bool      `json:"passed"`
+		Reports []*Report `json:"reports"`
+	}{time.Now().UTC(), runtime.NumCPU(), runtime.Version(), passed(reports), reports}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(b, '\n'), 0o644)
+}
+
+// stopwatch collects latencies. Its methods may be called from any goroutine.
+type stopwatch struct {
+	mu   sync.Mutex
+	hist *hdrhistogram.Histogram
+}
+
+// newStopwatch counts from 1 µs to 60 s with two significant digits.
+func newStopwatch() *stopwatch {
+	return &stopwatch{hist: hdrhistogram.New(1, 60_000_000, 2)}
+}
+
+func (s *stopwatch) record(d time.Duration) {
+	v := min(max(d.Microseconds(), 1), 60_000_000)
+	s.mu.Lock()
+	_ = s.hist.RecordValue(v) // cannot fail: v is inside the range
+	s.mu.Unlock()
+}
+
+var bounds = []int64{50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000}
+
+func (s *stopwatch) latency() *Latency {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.hist
+	l := &Latency{Count: h.TotalCount(), P50: h.ValueAtQuantile(50), P90: h.ValueAtQuantile(90),
+		P99: h.ValueAtQuantile(99), P999: h.ValueAtQuantile(99.9), Max: h.Max()}
+	for _, b := range bounds {
+		l.Buckets = append(l.Buckets, Bucket{UpTo: b})
+	}
+	l.Buckets = append(l.Buckets, Bucket{})
+	for _, bar := range h.Distribution() {
+		i := 0
+		for i < len(bounds) && bar.From > bounds[i] {
+			i++
+		}
+		l.Buckets[i].Count += bar.Count
+	}
+	return l
+}
+
+// faults collects what went wrong: how often, and the first few in full.
+type faults struct {
+	mu    sync.Mutex
+	n     int
+	first []string
+}
+
+func (f *faults) add(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.n++; len(f.first) < 5 {
+		f.first = append(f.first, fmt.Sprintf(format, args...))
+	}
+}
+
+// check adds a check that fails when there was a fault.
+func (f *faults) check(r *Report, name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.n == 0 {
+		r.check(name, true, "")
+		return
+	}
+	detail := fmt.Sprintf("%d times", f.n)
+	for _, s := range f.first {
+		detail += "\n      " + s
+	}
+	r.check(name, false, "%s", detail)
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"millrace/server"
+	"millrace/server/mcp"
+	"millrace/server/seal"
+)
+
+// toolFlags are what serve and stdio have in common.
+type toolFlags struct {
+	Demo        bool          `help:"Serve the built-in tools echo, add and sleep."`
+	ToolTimeout time.Duration `default:"30s" help:"Longest time a tool may take."`
+	Workers     int           `default:"1024" help:"Most blocking tools at once."`
+	Queue       int           `default:"4096" help:"Most calls that wait for a worker, in each class of tools."`
+	MaxBody     int           `default:"4194304" help:"Longest request body or message in bytes."`
+}
+
+// logFlags choose the logs.
+type logFlags struct {
+	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"Least level to log: ${enum}."`
+	LogFormat string `default:"text" enum:"text,json" help:"Format of the logs: ${enum}."`
+}
+
+type serveCmd struct {
+	Listen     []string `placeholder:"HOST:PORT" help:"Address for HTTP and WebSocket (repeatable). Default: 127.0.0.1:8080 when no address is given."`
+	HTTPListen []string `name:"http-listen" placeholder:"HOST:PORT" help:"Address for HTTP only (repeatable)."`
+	WSListen   []string `name:"ws-listen" placeholder:"HOST:PORT" help:"Address for WebSocket only (repeatable)."`
+	Path       string   `default:"/mcp" help:"Path of the endpoint."`
+	Admin      string   `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /stats; empty turns it off. Default: ${default}."`
+	Pprof      bool     `help:"Serve /debug/pprof/ on the admin address."`
+
+	Loops          int           `help:"Event loops. Default: one for two cores."`
+	MaxConnections int           `help:"Most open connections. Default: what the limit of open files allows."`
+	MaxSessions    int           `default:"10000" help:"Most open sessions of clients before 2026-07-28."`
+	DrainTimeout   time.Duration `default:"15s" help:"Longest time to finish requests after SIGTERM; a second signal ends at once."`
+
+	AllowedOrigins []string `placeholder:"ORIGIN" help:"Origins of web pages that may connect, such as https://app.example.com."`
+	AllowedHosts   []string `placeholder:"HOST" help:"Accepted Host headers. Default: loopback names on loopback addresses, any elsewhere."`
+	TrustedProxies []string `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed."`
+	Insecure       bool     `help:"Allow to serve other machines without authentication."`
+	KeyFile        string   `placeholder:"FILE" help:"Keys that seal session ids, so that sessions survive a restart."`
+	WSGreeting     bool     `name:"ws-greeting" help:"Send an initialize request to every new WebSocket, for clients that wait for it."`
+
+	toolFlags
+	logFlags
+}
+
+// Run implements the serve command.
+func (c *serveCmd) Run(e *env) error {
+	srv, err := c.server(e)
+	if err != nil {
+		return err
+	}
+	log := srv.Logger
+	srv.Hooks.Started = func(server.Info) { c.announce(e, srv) }
+	if c.ToolTimeout > 60*time.Second {
+		log.Warn("many clients give up after 60 s: a longer tool timeout will not be waited for", "tool_timeout", c.ToolTimeout)
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Run(e.ctx) }()
+	select {
+	case err = <-done:
+	case <-e.force:
+		return errors.New("ended by a second signal before everything was answered")
+	}
+	return err
+}
+
+// server builds the server that the flags describe.
+func (c *serveCmd) server(e *env) (*server.Server, error) {
+	proxies, err := parsePrefixes(c.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	log := c.logger(e.stderr)
+	srv := &server.Server{
+		MCP: c.tools(log), Path: c.Path, Admin: c.Admin, Pprof: c.Pprof, Logger: log,
+		Loops: c.Loops, Workers: c.Workers, Queue: c.Queue, MaxConnections: c.MaxConnections,
+		MaxSessions: c.MaxSessions, MaxBody: c.MaxBody, DrainTimeout: c.DrainTimeout,
+		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts, TrustedProxies: proxies,
+		Insecure: c.Insecure, Greeting: c.WSGreeting,
+	}
+	for _, n := range []struct {
+		flag  string
+		value int
+	}{{"loops", c.Loops}, {"workers", c.Workers}, {"queue", c.Queue}, {"max-connections", c.MaxConnections}, {"max-sessions", c.MaxSessions}, {"max-body", c.MaxBody}} {
+		if n.value < 0 {
+			return nil, usageError{fmt.Errorf("--%s: %d is negative", n.flag, n.value)}
+		}
+	}
+	if !strings.HasPrefix(c.Path, "/") {
+		return nil, usageError{fmt.Errorf("--path: %q must begin with a slash", c.Path)}
+	}
+	if c.KeyFile != "" {
+		if srv.Keys, err = seal.LoadFile(c.KeyFile); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range c.Listen {
+		srv.Listeners = append(srv.Listeners, server.Listener{Addr: a})
+	}
+	for _, a := range c.HTTPListen {
+		srv.Listeners = append(srv.Listeners, server.Listener{Addr: a, HTTPOnly: true})
+	}
+	for _, a := range c.WSListen {
+		srv.Listeners = append(srv.Listeners, server.Listener{Addr: a, WebSocketOnly: true})
+	}
+	return srv, nil
+}
+
+func parsePrefixes(list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			var a netip.Addr
+			if a, err = netip.ParseAddr(s); err == nil {
+				p = netip.PrefixFrom(a, a.BitLen())
+			}
+		}
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--trusted-proxies: %q is neither an address nor a prefix such as 10.0.0.0/8", s)}
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// announce tells a person what to do next.
+func (c *serveCmd) announce(e *env, srv *server.Server) {
+	w := e.stderr
+	for _, u := range srv.URLs() {
+		fmt.Fprintf(w, "endpoint   %s  (WebSocket: ws%s, subprotocol mcp)\n", u, strings.TrimPrefix(u, "http"))
+	}
+	if a := srv.AdminAddr(); a != "" {
+		fmt.Fprintf(w, "admin      http://%s/stats\n", a)
+	}
+	st := srv.Stats()
+	fmt.Fprintf(w, "loops      %d, GOMAXPROCS %d\n", st.Loops, st.GOMAXPROCS)
+	fmt.Fprintf(w, "workers    %d blocking, %d cpu, queue %d each\n", c.Workers, st.Pool.CPU.Workers, c.Queue)
+	fmt.Fprintf(w, "limits     %d connections, %d sessions, %d bytes a message, %s a tool\n",
+		srv.ConnectionLimit(), c.MaxSessions, c.MaxBody, c.ToolTimeout)
+	if urls := srv.URLs(); len(urls) > 0 {
+		fmt.Fprintf(w, "client     {\"mcpServers\": {%q: {\"type\": \"http\", \"url\": %q}}}\n", srv.MCP.Implementation().Name, urls[0])
+	}
+}
+
+type stdioCmd struct {
+	toolFlags
+	logFlags
+}
+
+// Run implements the stdio command.
+func (c *stdioCmd) Run(e *env) error {
+	log := c.logger(e.stderr)
+	srv := &server.Server{MCP: c.tools(log), Workers: c.Workers, Queue: c.Queue, MaxBody: c.MaxBody, Logger: log}
+	ctx, cancel := context.WithCancel(e.ctx)
+	defer cancel()
+	return srv.RunStdio(ctx, e.stdin, e.stdout)
+}
+
+// tools builds the MCP server with the tools that the flags ask for.
+func (f *toolFlags) tools(log logger) *mcp.Server {
+	s := mcp.NewServer(
+		&mcp.Implementation{Name: "millrace", Title: "Millrace", Version: buildVersion()},
+		&mcp.ServerOptions{ToolTimeout: f.ToolTimeout, Logger: log})
+	if f.Demo {
+		addDemoTools(s)
+	}
+	return s
+}

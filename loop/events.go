@@ -1,0 +1,148 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+)
+
+// events is the gnet event handler of an Engine. OnOpen, OnTraffic and OnClose
+// run on the connection's loop; OnTick has a goroutine of its own.
+type events struct {
+	gnet.BuiltinEventEngine
+	engine *Engine
+}
+
+func (h *events) OnBoot(eng gnet.Engine) gnet.Action {
+	h.engine.gnet = eng
+	close(h.engine.booted)
+	return gnet.None
+}
+
+func (h *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
+	e := h.engine
+	if e.shared.draining.Load() || e.shared.open.Load() >= int64(e.cfg.MaxConnections) {
+		e.shared.turned.Add(1)
+		return overloaded, gnet.Close
+	}
+	l := e.loopOf(gc)
+	l.now = l.clock()
+	setKeepAlive(gc.Fd())
+	c := l.opened(&gnetSocket{conn: gc, loop: l}, gc.RemoteAddr().String(), e.tagOf(gc.LocalAddr()))
+	if c == nil {
+		e.shared.turned.Add(1)
+		return nil, gnet.Close
+	}
+	gc.SetContext(c)
+	return nil, gnet.None
+}
+
+func (h *events) OnTraffic(gc gnet.Conn) gnet.Action {
+	c, _ := gc.Context().(*Conn)
+	b, err := gc.Peek(-1)
+	if c == nil || err != nil {
+		return gnet.Close
+	}
+	l := c.loop
+	l.now = l.clock()
+	l.traffic(c, b)
+	if c.mode != modeClosed {
+		_, _ = gc.Discard(-1) // everything was parsed or copied: gnet's own buffer stays empty for ever
+	}
+	return gnet.None
+}
+
+func (h *events) OnClose(gc gnet.Conn, err error) gnet.Action {
+	if c, _ := gc.Context().(*Conn); c != nil {
+		c.loop.closed(c, closeReason(err))
+	}
+	return gnet.None
+}
+
+// OnTick hands the tick to every loop.
+func (h *events) OnTick() (time.Duration, gnet.Action) {
+	e := h.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for el, l := range e.loops {
+		_ = el.Execute(context.Background(), gnet.RunnableFunc(func(context.Context) error {
+			l.onTick()
+			return nil
+		}))
+	}
+	return tick, gnet.None
+}
+
+// loopOf finds or makes the state of gc's loop. Its epoll descriptor is looked
+// up once, when the loop opens its first connection.
+func (e *Engine) loopOf(gc gnet.Conn) *loopState {
+	el := gc.EventLoop()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l := e.loops[el]; l != nil {
+		return l
+	}
+	var l *loopState
+	l = newLoopState(e.cfg, e.handler, &e.shared, len(e.loops), time.Now, func() error {
+		return el.Execute(context.Background(), l)
+	})
+	epoll, err := epollOf(gc.Fd())
+	if err != nil {
+		e.cfg.Logger.Warn("reading cannot be paused: slow or flooding peers will be closed instead", "err", err)
+	}
+	l.epoll = epoll
+	e.loops[el] = l
+	return l
+}
+
+// tagOf finds the listener that accepted a connection: gnet reports the
+// listener's address as the connection's local one.
+func (e *Engine) tagOf(local net.Addr) int {
+	for i, a := range e.addrs {
+		if local != nil && a == local.String() {
+			return e.cfg.Listeners[i].Tag
+		}
+	}
+	return e.cfg.Listeners[0].Tag
+}
+
+// closeReason hides the ordinary ends of a connection.
+func closeReason(err error) error {
+	if err == nil || isOrdinaryEnd(err) {
+		return nil
+	}
+	return err
+}
+
+// overloaded is what a connection over the limit is told.
+var overloaded = []byte("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n")
+
+// gnetSocket is a socket on a gnet connection. Loop only.
+type gnetSocket struct {
+	conn gnet.Conn
+	loop *loopState
+}
+
+func (s *gnetSocket) Write(p []byte) (int, error) { return s.conn.Write(p) }
+func (s *gnetSocket) OutboundBuffered() int       { return s.conn.OutboundBuffered() }
+func (s *gnetSocket) close()                      { _ = s.conn.EventLoop().Close(s.conn) }
+func (s *gnetSocket) shutdownWrite()              { _ = unix.Shutdown(s.conn.Fd(), unix.SHUT_WR) }
+
+func (s *gnetSocket) listen(read, write bool) bool {
+	return s.loop.epoll >= 0 && setEvents(s.loop.epoll, s.conn.Fd(), read, write) == nil
+}
+
+// gnetLogger hands gnet's diagnostics to slog; by default they would go to
+// standard output, which belongs to MCP messages in stdio mode.
+type gnetLogger struct{ log *slog.Logger }
+
+func (g gnetLogger) Debugf(f string, a ...any) { g.log.Debug("gnet: " + fmt.Sprintf(f, a...)) }
+func (g gnetLogger) Infof(f string, a ...any)  { g.log.Debug("gnet: " + fmt.Sprintf(f, a...)) }
+func (g gnetLogger) Warnf(f string, a ...any)  { g.log.Warn("gnet: " + fmt.Sprintf(f, a...)) }
+func (g gnetLogger) Errorf(f string, a ...any) { g.log.Error("gnet: " + fmt.Sprintf(f, a...)) }
+func (g gnetLogger) Fatalf(f string, a ...any) { g.log.Error("gnet: " + fmt.Sprintf(f, a...)) }

@@ -1,0 +1,290 @@
+package loop
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"millrace/codec/http1"
+	"millrace/codec/websocket"
+	"millrace/pool/buffer"
+)
+
+// droppedBody is how long the body of a request that has no use for one may
+// be (GET, HEAD, DELETE, OPTIONS): reading it keeps the connection in step.
+const droppedBody = 4 << 10
+
+// lingerBytes is how much input a lingering connection discards.
+const lingerBytes = 256 << 10
+
+// Feed gives the connection bytes read from its socket. It uses all of b, which
+// the caller may reuse afterwards, and modifies it (unmasking is in place).
+func (c *Conn) feed(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	c.times.active = c.loop.now
+	c.times.ping = zeroTime // any byte shows that the peer lives
+	c.reading = true
+	switch c.mode {
+	case modeHTTP:
+		c.feedHTTP(b)
+	case modeWebSocket:
+		c.feedWebSocket(b)
+	case modeLinger:
+		c.discard(len(b))
+	}
+	c.reading = false
+}
+
+// proceed goes on with what a connection was kept from: bytes of the next
+// request, a close, and writing. The loop calls it for every connection that
+// was marked dirty.
+func (c *Conn) proceed() {
+	c.dirty = false
+	if c.mode == modeClosed {
+		return
+	}
+	if c.aborted {
+		c.sock.close()
+		return
+	}
+	if c.mode == modeHTTP && !c.busy && c.in != nil && c.head == nil {
+		c.reading = true
+		c.resume()
+		c.reading = false
+	}
+	c.flush()
+}
+
+// feedHTTP parses straight from b when nothing is left over from before, which
+// is the usual case, and from the connection's own buffer otherwise.
+func (c *Conn) feedHTTP(b []byte) {
+	if c.in == nil {
+		rest := c.parse(b)
+		c.keep(rest)
+		return
+	}
+	c.in.B = append(c.in.B, b...)
+	c.resume()
+}
+
+// resume parses what the connection holds.
+func (c *Conn) resume() {
+	held := c.in
+	if held == nil {
+		return
+	}
+	c.in = nil
+	rest := c.parse(held.B)
+	if c.mode == modeWebSocket || len(rest) == 0 || c.mode == modeClosed {
+		c.keep(rest)
+		buffer.Put(held)
+		return
+	}
+	held.B = held.B[:copy(held.B, rest)]
+	c.in = held
+	c.account()
+}
+
+// keep copies what was not parsed into the connection's buffer.
+func (c *Conn) keep(rest []byte) {
+	if len(rest) > 0 && c.mode == modeHTTP {
+		c.in = buffer.Copy(rest)
+	}
+	c.account()
+}
+
+// account bounds what the connection holds for incomplete input.
+func (c *Conn) account() {
+	n := c.ws.Pinned()
+	for _, b := range [...]*buffer.Buffer{c.in, c.head, c.body} {
+		if b != nil {
+			n += len(b.B)
+		}
+	}
+	if c.pin(n) {
+		return
+	}
+	if c.mode == modeWebSocket {
+		c.closeWebSocket(websocket.CloseTryAgain, "server is holding too many incomplete messages")
+		return
+	}
+	if c.busy {
+		c.Abort(ErrPinned) // an answer may be half sent: nothing can be said any more
+		return
+	}
+	c.refuse(503, ErrPinned.Error())
+}
+
+// parse reads requests from b and dispatches them, and returns what is left:
+// an incomplete head, or bytes that follow a request still being answered. A
+// switch to WebSocket hands the rest to the frame decoder.
+func (c *Conn) parse(b []byte) (rest []byte) {
+	for len(b) > 0 && !c.busy && !c.closing && !c.aborted && c.mode == modeHTTP {
+		n, more := c.parseRequest(b)
+		b = b[n:]
+		if more {
+			break
+		}
+	}
+	if c.closing && c.mode == modeHTTP && !c.busy {
+		return nil // bytes behind a parse error or a last response mean nothing (H1-6)
+	}
+	if c.mode == modeWebSocket {
+		c.feedWebSocket(b)
+		return nil
+	}
+	return b
+}
+
+// parseRequest reads one request, or a part of its body. n is how much of b it
+// used; more says that the rest of it has yet to arrive.
+func (c *Conn) parseRequest(b []byte) (n int, more bool) {
+	if c.head != nil {
+		return c.parseBody(b)
+	}
+	n, err := c.req.Parse(b, &c.loop.cfg.HTTP)
+	if err != nil {
+		return 0, c.incomplete(err, &c.times.head)
+	}
+	c.times.head = zeroTime
+	limits := c.bodyLimits()
+	length := c.req.ContentLength()
+	if length > limits.BodyBytes {
+		c.refuse(413, "request body too large")
+		return 0, true
+	}
+	if length >= 0 && int64(len(b)-n) >= length {
+		end := n + int(length)
+		c.req.Body = b[n:end:end]
+		c.dispatch()
+		return end, false
+	}
+	c.startBody(b[:n], &limits)
+	if c.req.ExpectContinue() && len(b) == n {
+		c.sendContinue()
+	}
+	used, more := c.parseBody(b[n:])
+	return n + used, more
+}
+
+// startBody moves the head to memory of its own, because b will be reused
+// before the body is complete.
+func (c *Conn) startBody(head []byte, limits *http1.Limits) {
+	c.head = buffer.Copy(head)
+	c.req.Rebase(c.head.B)
+	c.body = buffer.Get()
+	c.decoder.Reset(&c.req, limits)
+	c.times.body = c.loop.now
+	c.rearm()
+}
+
+// parseBody decodes more of a body and dispatches the request when it is whole.
+func (c *Conn) parseBody(b []byte) (n int, more bool) {
+	out, n, err := c.decoder.Decode(c.body.B, b)
+	c.body.B = out
+	if err != nil {
+		return n, c.incomplete(err, nil)
+	}
+	c.times.body = zeroTime
+	c.req.Body = c.body.B
+	c.dispatch()
+	return n, false
+}
+
+// incomplete waits for more, or refuses the request. It returns true: parsing
+// stops in both cases. since, if given, keeps when the waiting began.
+func (c *Conn) incomplete(err error, since *time.Time) bool {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		if since != nil && since.IsZero() {
+			*since = c.loop.now
+			c.rearm()
+		}
+		return true
+	}
+	var perr *http1.Error
+	if errors.As(err, &perr) {
+		c.refuse(perr.Status, perr.Reason)
+	} else {
+		c.refuse(400, "malformed request")
+	}
+	return true
+}
+
+// bodyLimits allows only a short body where the method gives it no meaning
+// (RFC 9110 section 9.3.1): it is read to stay in step, and not used.
+func (c *Conn) bodyLimits() http1.Limits {
+	l := c.loop.cfg.HTTP
+	if l.BodyBytes == 0 {
+		l.BodyBytes = defaultBody
+	}
+	switch c.req.Method() {
+	case http1.MethodGet, http1.MethodHead, http1.MethodDelete, http1.MethodOptions:
+		l.BodyBytes = min(l.BodyBytes, droppedBody)
+	}
+	return l
+}
+
+// dispatch hands the complete request to the handler and frees what it did not
+// take.
+func (c *Conn) dispatch() {
+	c.exchange++
+	c.busy = true
+	c.loop.shared.requests.Add(1)
+	c.keepAlive = c.req.KeepAlive()
+	c.loop.handler.Request(c, &c.req)
+	c.req.Body = nil
+	c.req.Reset()
+	buffer.Put(c.head)
+	buffer.Put(c.body)
+	c.head, c.body = nil, nil
+}
+
+// sendContinue answers "Expect: 100-continue" once the head was found good
+// (RFC 9110 section 10.1.1).
+func (c *Conn) sendContinue() {
+	c.out = append(c.out, buffer.Copy([]byte(http1.Continue)))
+	c.queued.Add(int64(len(http1.Continue)))
+	c.loop.markDirty(c)
+}
+
+// refuse answers a request that could not be read and closes: after a parse
+// error nobody knows where the next request begins.
+func (c *Conn) refuse(status int, reason string) {
+	b := buffer.Get()
+	b.B = http1.AppendStatusLine(b.B, status)
+	b.B = http1.AppendField(b.B, "Content-Type", "text/plain; charset=utf-8")
+	b.B = http1.AppendContentLength(b.B, len(reason)+1)
+	if status == 503 {
+		b.B = http1.AppendField(b.B, "Retry-After", "1")
+	}
+	b.B = http1.AppendField(b.B, "Connection", "close")
+	b.B = http1.AppendEnd(b.B)
+	b.B = append(append(b.B, reason...), '\n')
+	c.queued.Add(int64(len(b.B)))
+	c.out = append(c.out, b)
+	c.closing = true
+	c.busy = false
+	c.loop.shared.refused.Add(1)
+	c.loop.markDirty(c)
+}
+
+// discard counts input that a lingering connection throws away.
+func (c *Conn) discard(n int) {
+	c.discarded += n
+	if c.discarded > lingerBytes {
+		c.Abort(nil)
+	}
+}
+
+// linger sends FIN and waits for the peer's, for a second at most.
+func (c *Conn) linger() {
+	c.mode = modeLinger
+	c.times.linger = c.loop.now
+	buffer.Put(c.in)
+	c.in = nil
+	c.account()
+	c.sock.shutdownWrite()
+	c.rearm()
+}

@@ -1,0 +1,174 @@
+package loop
+
+import (
+	"sync"
+
+	"millrace/pool/buffer"
+)
+
+// Flags say what a sent buffer means for its connection.
+type Flags uint8
+
+const (
+	// Droppable marks a notification: it is lost, and counted, when more than
+	// Config.MaxQueued bytes wait for a slow reader.
+	Droppable Flags = 1 << iota
+	// Last ends the HTTP exchange; the next request may be read.
+	Last
+	// Close closes the connection when everything sent so far has been taken by
+	// the kernel, and lingers so that the peer receives it.
+	Close
+	// Switch ends HTTP on the connection: the buffer is a 101 response and what
+	// follows are WebSocket frames.
+	Switch
+)
+
+// entry is one buffer, or one function, on its way to a loop.
+type entry struct {
+	next     *entry
+	conn     *Conn
+	exchange uint64
+	buf      *buffer.Buffer
+	flags    Flags
+	call     func(*Conn)
+}
+
+var entries = sync.Pool{New: func() any { return new(entry) }}
+
+// Send queues b for the connection's loop and takes b in every case. exchange
+// is the number of the exchange it belongs to: what belongs to an earlier one
+// is dropped. It returns false when b was dropped at once: the connection is
+// gone, or b is droppable and the peer too slow. Any goroutine; never blocks.
+func (c *Conn) Send(exchange uint64, b *buffer.Buffer, flags Flags) bool {
+	if !c.admit(b, flags) {
+		return false
+	}
+	e := entries.Get().(*entry)
+	*e = entry{conn: c, exchange: exchange, buf: b, flags: flags}
+	c.loop.push(e)
+	return true
+}
+
+// Post has f called on the connection's loop, unless the connection has ended
+// by then. Any goroutine; never blocks.
+func (c *Conn) Post(f func(*Conn)) {
+	e := entries.Get().(*entry)
+	*e = entry{conn: c, call: f}
+	c.loop.push(e)
+}
+
+// Write is Send for the connection's own loop: what is written inside a
+// callback goes out in one write when the callbacks for this batch are done.
+func (c *Conn) Write(exchange uint64, b *buffer.Buffer, flags Flags) bool {
+	if !c.admit(b, flags) {
+		return false
+	}
+	c.accept(exchange, b, flags)
+	return true
+}
+
+// admit counts b against the connection's queue, or drops it.
+func (c *Conn) admit(b *buffer.Buffer, flags Flags) bool {
+	n := int64(len(b.B))
+	if c.gone.Load() {
+		buffer.Put(b)
+		return false
+	}
+	if flags&Droppable != 0 && c.queued.Load()+n > c.loop.cfg.MaxQueued {
+		c.dropped.Add(1)
+		c.loop.shared.dropped.Add(1)
+		buffer.Put(b)
+		return false
+	}
+	c.queued.Add(n)
+	return true
+}
+
+// accept puts b behind what the connection already has to write.
+func (c *Conn) accept(exchange uint64, b *buffer.Buffer, flags Flags) {
+	if c.mode == modeClosed || c.mode == modeLinger || c.closing || exchange != c.exchange ||
+		(c.mode == modeHTTP && !c.busy) {
+		c.queued.Add(-int64(len(b.B)))
+		buffer.Put(b)
+		return
+	}
+	c.out = append(c.out, b)
+	c.loop.markDirty(c)
+	switch {
+	case flags&Switch != 0:
+		c.switchToWebSocket()
+	case flags&Last != 0 && c.mode == modeHTTP:
+		c.endExchange()
+	}
+	if flags&Close != 0 {
+		c.closing = true
+	}
+}
+
+// endExchange makes room for the next request.
+func (c *Conn) endExchange() {
+	c.busy = false
+	c.times.active = c.loop.now
+	c.times.alarm = zeroTime
+	if c.Draining() || !c.keepAlive {
+		c.closing = true
+	}
+}
+
+// flush hands the accepted buffers to the socket in one write, then looks at
+// what the connection wants next: to be closed, to pause, or to read on.
+func (c *Conn) flush() {
+	if len(c.out) > 0 && c.mode != modeClosed {
+		c.writeOut()
+	}
+	if c.mode == modeClosed {
+		return
+	}
+	c.settle()
+}
+
+// writeOut gathers c.out into one Write. A single buffer is written as it is.
+func (c *Conn) writeOut() {
+	out := c.out
+	for _, b := range out {
+		c.backlog.push(len(b.B))
+	}
+	p := out[0].B
+	if len(out) > 1 {
+		p = c.loop.scratch[:0]
+		for _, b := range out {
+			p = append(p, b.B...)
+		}
+		c.loop.keepScratch(p)
+	}
+	c.out = nil // Write may close the connection, and ended must not free these twice
+	_, err := c.sock.Write(p)
+	for i, b := range out {
+		buffer.Put(b)
+		out[i] = nil
+	}
+	if c.mode == modeClosed {
+		return
+	}
+	c.out = out[:0]
+	if err != nil {
+		c.Abort(err)
+	}
+}
+
+// settle learns how much the kernel has taken, and acts on it.
+func (c *Conn) settle() {
+	freed := c.backlog.settle(c.sock.OutboundBuffered(), c.loop.now)
+	if freed > 0 {
+		c.queued.Add(-freed)
+	}
+	c.applyPause()
+	if !c.backlog.empty() {
+		c.loop.slow(c)
+		return
+	}
+	c.loop.unslow(c)
+	if c.closing && len(c.out) == 0 {
+		c.linger()
+	}
+}

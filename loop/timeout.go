@@ -1,0 +1,32 @@
+package loop
+
+import (
+	"millrace/codec/websocket"
+)
+
+// timeUp does what the passed limit asks for.
+func (c *Conn) timeUp() {
+	_, kind := c.limit()
+	switch kind {
+	case limitHead, limitBody:
+		c.times.head, c.times.body = zeroTime, zeroTime
+		c.err = ErrTimeout
+		c.refuse(408, "request took too long")
+	case limitIdle:
+		if c.mode == modeWebSocket {
+			c.closeWebSocket(websocket.CloseGoingAway, "idle for too long")
+			return
+		}
+		c.closing = true
+	case limitMessage:
+		c.err = ErrTimeout
+		c.closeWebSocket(websocket.ClosePolicy, "message took too long")
+	case limitPing:
+		c.times.ping = c.loop.now
+		c.control(websocket.AppendPing(nil, nil))
+	case limitPong:
+		c.Abort(ErrTimeout)
+	case limitLinger:
+		c.Abort(nil)
+	}
+}

@@ -1,0 +1,175 @@
+package loop
+
+import "time"
+
+// tick is the grain of all timers: deadlines are met up to one tick late.
+const tick = 100 * time.Millisecond
+
+// wheelSlots times tick is the horizon of the wheel; a later deadline waits in
+// the last slot and is looked at again from there.
+const wheelSlots = 512
+
+var zeroTime time.Time
+
+// timerNode files a connection in a wheel. It is part of the Conn, so a timer
+// costs no memory of its own.
+type timerNode struct {
+	prev, next *timerNode
+	conn       *Conn
+	due        int64 // tick number it is filed under; 0 when it is not filed
+}
+
+// wheel is a hashed timing wheel with lazy deadlines: when a slot comes up,
+// each connection in it is asked for its real deadline and filed again if that
+// has moved. A message therefore costs one store, not a move in the wheel.
+type wheel struct {
+	slots [wheelSlots]timerNode // list heads
+	now   int64                 // last tick processed
+	epoch time.Time
+}
+
+func (w *wheel) init(now time.Time) {
+	w.epoch = now
+	for i := range w.slots {
+		s := &w.slots[i]
+		s.prev, s.next = s, s
+	}
+}
+
+func (w *wheel) tickOf(t time.Time) int64 {
+	return int64((t.Sub(w.epoch) + tick - 1) / tick)
+}
+
+// schedule files n for t, unless it is filed earlier already.
+func (w *wheel) schedule(n *timerNode, t time.Time) {
+	due := min(max(w.tickOf(t), w.now+1), w.now+wheelSlots-1)
+	if n.due != 0 {
+		if n.due <= due {
+			return
+		}
+		w.remove(n)
+	}
+	n.due = due
+	head := &w.slots[due%wheelSlots]
+	n.prev, n.next = head.prev, head
+	head.prev.next = n
+	head.prev = n
+}
+
+func (w *wheel) remove(n *timerNode) {
+	if n.due == 0 {
+		return
+	}
+	n.prev.next, n.next.prev = n.next, n.prev
+	n.prev, n.next, n.due = nil, nil, 0
+}
+
+// advance calls expire for every connection whose slot has come by now.
+func (w *wheel) advance(now time.Time, expire func(*Conn)) {
+	last := int64(now.Sub(w.epoch) / tick)
+	for w.now < last {
+		w.now++
+		head := &w.slots[w.now%wheelSlots]
+		for n := head.next; n != head; n = head.next {
+			w.remove(n)
+			expire(n.conn)
+		}
+	}
+}
+
+// rearm files the connection for its next deadline.
+func (c *Conn) rearm() {
+	if c.mode != modeClosed {
+		c.loop.wheel.schedule(&c.timer, c.nextDeadline())
+	}
+}
+
+// expire acts on deadlines that have passed and files the connection again.
+func (c *Conn) expire() {
+	now := c.loop.now
+	if a := c.times.alarm; !a.IsZero() && !now.Before(a) {
+		c.times.alarm = zeroTime
+		c.loop.handler.Alarm(c)
+	}
+	if d, _ := c.limit(); !d.IsZero() && !now.Before(d) {
+		c.timeUp()
+	}
+	c.rearm()
+	c.loop.markDirty(c)
+}
+
+// nextDeadline is when expire has to look at the connection again.
+func (c *Conn) nextDeadline() time.Time {
+	d, _ := c.limit()
+	if a := c.times.alarm; !a.IsZero() && (d.IsZero() || a.Before(d)) {
+		return a
+	}
+	if d.IsZero() {
+		return c.loop.now.Add(wheelSlots * tick)
+	}
+	return d
+}
+
+// what a limit is about.
+type limitKind uint8
+
+const (
+	limitNone limitKind = iota
+	limitHead
+	limitBody
+	limitIdle
+	limitMessage
+	limitPing
+	limitPong
+	limitLinger
+)
+
+// drainQuiet is how long an idle HTTP connection lives on while the engine
+// drains: a request that is on its way is still answered, with
+// "Connection: close", instead of being lost.
+const drainQuiet = time.Second
+
+// limit is the deadline that the connection's state puts on the peer.
+func (c *Conn) limit() (time.Time, limitKind) {
+	cfg, t := &c.loop.cfg, &c.times
+	switch c.mode {
+	case modeLinger:
+		if c.wsSwitched {
+			return t.linger.Add(5 * time.Second), limitLinger // RFC 6455 7.1.1: a reasonable time for the peer's close
+		}
+		return t.linger.Add(time.Second), limitLinger
+	case modeWebSocket:
+		return c.limitWebSocket()
+	case modeHTTP:
+		switch {
+		case c.busy || c.closing:
+			return zeroTime, limitNone
+		case !t.body.IsZero():
+			earned := time.Duration(len(c.body.B)) * time.Second / time.Duration(cfg.BodyRate)
+			return t.body.Add(cfg.BodyGrace + earned), limitBody
+		case !t.head.IsZero():
+			return t.head.Add(cfg.HeadTimeout), limitHead
+		case c.Draining():
+			return t.active.Add(drainQuiet), limitIdle
+		}
+		return t.active.Add(cfg.IdleTimeout), limitIdle
+	}
+	return zeroTime, limitNone
+}
+
+func (c *Conn) limitWebSocket() (time.Time, limitKind) {
+	cfg, t := &c.loop.cfg, &c.times
+	switch {
+	case !c.wsOpen:
+		return zeroTime, limitNone
+	case !t.ping.IsZero():
+		return t.ping.Add(cfg.PongTimeout), limitPong
+	case !t.message.IsZero() && (cfg.PingInterval < 0 || cfg.MessageTimeout <= cfg.PingInterval):
+		return t.message.Add(cfg.MessageTimeout), limitMessage
+	case cfg.PingInterval < 0:
+		return t.active.Add(cfg.WebSocketIdle), limitIdle
+	case !t.message.IsZero() && t.message.Add(cfg.MessageTimeout).Before(t.active.Add(cfg.PingInterval)):
+		return t.message.Add(cfg.MessageTimeout), limitMessage
+	}
+	return t.active.Add(cfg.PingInterval), limitPing
+}

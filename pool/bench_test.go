@@ -1,0 +1,48 @@
+package pool
+
+import "testing"
+
+type pinger chan struct{}
+
+func (p pinger) Run() { p <- struct{}{} }
+
+// BenchmarkRoundTrip is one task at a time, there and back.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, c := range []Class{Blocking, CPU} {
+		b.Run(c.String(), func(b *testing.B) {
+			p := New(Config{})
+			defer p.Close()
+			var o Owner
+			done := make(pinger, 1)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := p.Submit(c, &o, done); err != nil {
+					b.Fatal(err)
+				}
+				<-done
+			}
+		})
+	}
+}
+
+// BenchmarkBurst is 64 tasks at a time, as an event loop submits them.
+func BenchmarkBurst(b *testing.B) {
+	for _, c := range []Class{Blocking, CPU} {
+		b.Run(c.String(), func(b *testing.B) {
+			p := New(Config{BlockingWorkers: 4})
+			defer p.Close()
+			done := make(pinger, 64)
+			b.ReportAllocs()
+			for n := 0; n < b.N; n += 64 {
+				for range 64 {
+					if err := p.Submit(c, nil, done); err != nil {
+						b.Fatal(err)
+					}
+				}
+				for range 64 {
+					<-done
+				}
+			}
+		})
+	}
+}

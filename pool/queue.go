@@ -1,0 +1,157 @@
+package pool
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// job is a task on its way to a worker.
+type job struct {
+	task  Task
+	owner *Owner
+	since time.Time // when it was queued; zero when a worker was free
+}
+
+// queue is one class: its waiting tasks and its workers.
+//
+// There is no lock. The rule for starting a worker is: while there are more
+// unfinished tasks than workers, and fewer workers than allowed, start one.
+// Whoever raises load or lowers workers checks it afterwards, so that no task
+// is left without a worker.
+type queue struct {
+	pool  *Pool
+	class Class
+
+	share      int64 // tasks one owner may hold
+	limit      int64 // tasks that may be unfinished: workers and queue
+	maxWorkers int64
+
+	idleTimeout time.Duration // 0: workers do not end before Close
+
+	// jobs has room for limit jobs: sending one that load admitted cannot
+	// block.
+	jobs chan job
+
+	load    atomic.Int64 // unfinished tasks: queued, running or about to be queued
+	workers atomic.Int64
+
+	done     atomic.Uint64
+	refused  atomic.Uint64
+	panicked atomic.Uint64
+	waited   atomic.Int64 // nanoseconds
+}
+
+func (q *queue) init(p *Pool, c Class, workers, backlog int) {
+	q.pool = p
+	q.class = c
+	q.maxWorkers = int64(workers)
+	q.limit = int64(workers) + int64(backlog)
+	q.share = max(1, q.limit/4)
+	q.jobs = make(chan job, q.limit)
+}
+
+func (q *queue) refuse(err error) error {
+	q.refused.Add(1)
+	return err
+}
+
+// push queues a job that made the load n.
+func (q *queue) push(j job, n int64) {
+	if n > q.maxWorkers {
+		j.since = time.Now()
+	}
+	q.jobs <- j
+	if q.hire(n) {
+		go q.work()
+	}
+}
+
+// hire counts one more worker if a load of n needs it. The caller then starts
+// it, or goes on being it.
+func (q *queue) hire(n int64) bool {
+	for {
+		w := q.workers.Load()
+		if w >= n || w >= q.maxWorkers {
+			return false
+		}
+		if q.workers.CompareAndSwap(w, w+1) {
+			return true
+		}
+	}
+}
+
+// retire counts one worker less, unless a task came meanwhile.
+func (q *queue) retire() bool {
+	q.workers.Add(-1)
+	return !q.hire(q.load.Load())
+}
+
+// work is the goroutine of one worker.
+func (q *queue) work() {
+	retired := false
+	defer func() {
+		// A task may end its goroutine with runtime.Goexit, as
+		// testing.T.FailNow does. The place of the worker is taken by a new
+		// one.
+		if !retired {
+			go q.work()
+		}
+	}()
+	var idle *time.Timer
+	if q.idleTimeout > 0 {
+		idle = time.NewTimer(q.idleTimeout)
+		defer idle.Stop()
+	}
+	for !retired {
+		if j, ok := q.next(idle); ok {
+			q.run(j)
+		} else {
+			retired = q.retire()
+		}
+	}
+}
+
+// next waits for a job. It is false when the worker should end.
+func (q *queue) next(idle *time.Timer) (j job, ok bool) {
+	// A receive alone costs a fraction of a select over three channels.
+	select {
+	case j = <-q.jobs:
+		return j, true
+	default:
+	}
+	var expired <-chan time.Time
+	if idle != nil {
+		idle.Reset(q.idleTimeout)
+		expired = idle.C
+	}
+	select {
+	case j = <-q.jobs:
+		return j, true
+	case <-expired:
+	case <-q.pool.closing:
+	}
+	return j, false
+}
+
+// run runs one job. Whatever the task does, it is counted as done and its
+// owner gets its place back.
+func (q *queue) run(j job) {
+	if !j.since.IsZero() {
+		q.waited.Add(int64(time.Since(j.since)))
+	}
+	defer q.finish(j.owner)
+	defer q.rescue(j.task)
+	j.task.Run()
+}
+
+func (q *queue) finish(o *Owner) {
+	q.done.Add(1)
+	q.release(o)
+}
+
+// release gives back what Submit took.
+func (q *queue) release(o *Owner) {
+	o.release(q.class)
+	q.load.Add(-1)
+	q.pool.settle()
+}

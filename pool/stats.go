@@ -1,0 +1,51 @@
+package pool
+
+import "time"
+
+// Stats is the state of a Pool. Its numbers are read one after the other while
+// the pool runs, so that they may differ by what happened in between.
+type Stats struct {
+	Blocking  ClassStats
+	CPU       ClassStats
+	Abandoned uint64 // calls of Abandon
+}
+
+// ClassStats is the state of one class. Done, Rejected, Panics and Waited only
+// grow.
+type ClassStats struct {
+	Workers int // goroutines
+	Busy    int // of them, those with a task
+	Depth   int // tasks that wait
+
+	Done     uint64 // tasks that ended, also by a panic
+	Rejected uint64 // tasks that Submit did not take
+	Panics   uint64 // tasks that panicked
+
+	// Waited is how long all tasks together waited until they started. It is
+	// measured only for those that found all workers taken, so that a pool
+	// that keeps up never reads the clock; the others count as zero.
+	Waited time.Duration
+}
+
+// Stats returns the state of p.
+func (p *Pool) Stats() Stats {
+	return Stats{
+		Blocking:  p.queues[Blocking].stats(),
+		CPU:       p.queues[CPU].stats(),
+		Abandoned: p.abandoned.Load(),
+	}
+}
+
+func (q *queue) stats() ClassStats {
+	depth := len(q.jobs)
+	workers := int(q.workers.Load())
+	return ClassStats{
+		Workers:  workers,
+		Busy:     max(0, min(workers, int(q.load.Load())-depth)),
+		Depth:    depth,
+		Done:     q.done.Load(),
+		Rejected: q.refused.Load(),
+		Panics:   q.panicked.Load(),
+		Waited:   time.Duration(q.waited.Load()),
+	}
+}

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// adminServer answers operators and probes. It is a net/http server of its own,
+// because it must answer when the loops do not.
+type adminServer struct {
+	ln   net.Listener
+	http *http.Server
+	done chan struct{}
+}
+
+// startAdmin opens the admin listener, if one is wanted.
+func (r *runState) startAdmin() error {
+	addr := r.cfg.Admin
+	if addr == "" {
+		if r.cfg.Pprof {
+			return errors.New("pprof needs the admin listener: set --admin (Server.Admin)")
+		}
+		return nil
+	}
+	loopback, err := isLoopback(addr)
+	if err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	if !loopback {
+		return fmt.Errorf("admin: refusing to listen on %s: it has no authentication and must stay on a loopback address", addr)
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("admin: %w (choose another address with --admin, or turn it off with --admin=)", err)
+	}
+	a := &adminServer{ln: ln, done: make(chan struct{})}
+	a.http = &http.Server{Handler: r.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
+	r.admin = a
+	go func() {
+		defer close(a.done)
+		if err := a.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			r.log.Error("admin listener failed", "err", err)
+		}
+	}()
+	return nil
+}
+
+func (a *adminServer) addr() string { return a.ln.Addr().String() }
+
+func (a *adminServer) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if a.http.Shutdown(ctx) != nil {
+		_ = a.http.Close()
+	}
+	<-a.done
+}
+
+// adminHandler serves the admin endpoints. Host and Origin are checked as on the
+// data endpoint: a page in a browser must not read them.
+func (r *runState) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if r.draining.Load() || r.cfg.running.Load() != r {
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ready\n")
+	})
+	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		_ = enc.Encode(struct {
+			Info Info `json:"info"`
+			Stats
+		}{r.cfg.Info(), r.cfg.Stats()})
+	})
+	if r.cfg.Pprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	return guardAdmin(mux)
+}
+
+// guardAdmin lets only loopback names through as Host, and no foreign Origin.
+func guardAdmin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		host := req.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if !strings.EqualFold(host, "localhost") && (err != nil || !ip.Unmap().IsLoopback()) {
+			http.Error(w, "Host is not a loopback name", http.StatusForbidden)
+			return
+		}
+		if o := req.Header.Get("Origin"); o != "" && o != "http://"+req.Host {
+			http.Error(w, "Origin is not allowed", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
+}

@@ -1,0 +1,131 @@
+package server
+
+import (
+	"errors"
+
+	"millrace/codec/jsonrpc"
+	"millrace/pool/buffer"
+	"millrace/server/auth"
+	"millrace/server/mcp"
+	"millrace/server/transport"
+)
+
+// Codes for what MCP does not define. The 2026-07-28 revision forbids new codes
+// in the range that JSON-RPC reserves, so modern requests get codes outside it.
+const (
+	codeUnauthorized       = -32001
+	codeOverloaded         = -32000
+	codeUnauthorizedModern = -31001
+	codeOverloadedModern   = -31000
+	codeHeaderMismatch     = -32020
+)
+
+// errorData is the data of errors that are not the client's fault, for programs
+// that decide whether to try again.
+type errorData struct {
+	Type         string `json:"type"`
+	RetryAfterMs int    `json:"retryAfterMs,omitempty"`
+}
+
+func invalidRequest(message string) *jsonrpc.Error {
+	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: message}
+}
+
+func overloadError(modern bool, why error) *jsonrpc.Error {
+	e := &jsonrpc.Error{
+		Code: codeOverloaded, Message: "server is overloaded: try again soon",
+		Data: errorData{Type: "overloaded", RetryAfterMs: 1000},
+	}
+	if why != nil {
+		e.Message += " (" + why.Error() + ")"
+	}
+	if modern {
+		e.Code = codeOverloadedModern
+	}
+	return e
+}
+
+// fail answers a request with an error.
+func (in *inbound) fail(status int, id []byte, e *jsonrpc.Error) {
+	in.failWith(transport.Response{Status: status}, id, e)
+}
+
+func (in *inbound) failWith(r transport.Response, id []byte, e *jsonrpc.Error) {
+	in.gate.counters.errors.Inc()
+	r.Body = buffer.Get()
+	r.Body.B = jsonrpc.AppendError(r.Body.B, id, e)
+	in.gate.counters.sent.Inc()
+	in.stream.Respond(r)
+	in.done()
+}
+
+// accepted answers a notification on HTTP.
+func (in *inbound) accepted() {
+	in.stream.Respond(transport.Response{Status: 202})
+	in.done()
+}
+
+// done releases the body of a request that no call has taken.
+func (in *inbound) done() {
+	if in.detached {
+		in.req.Release()
+	}
+}
+
+// unauthorized answers a request whose sender could not be identified.
+func (in *inbound) unauthorized(err error) {
+	modern := in.headerIsModern()
+	if !errors.Is(err, auth.ErrUnauthenticated) {
+		in.gate.log.Error("authenticator failed", "conn", in.conn.link.ID, "err", err)
+		in.failWith(transport.Response{Status: 503, RetryAfter: 1}, nil, overloadError(modern, errors.New("cannot verify credentials")))
+		return
+	}
+	e := &jsonrpc.Error{Code: codeUnauthorized, Message: err.Error(), Data: errorData{Type: "unauthorized"}}
+	if modern {
+		e.Code = codeUnauthorizedModern
+	}
+	in.failWith(transport.Response{Status: 401, Challenge: "Bearer"}, nil, e)
+}
+
+// overloaded answers a request that the pool has no room for.
+func (in *inbound) overloaded() {
+	in.gate.counters.overloaded.Inc()
+	in.failWith(transport.Response{Status: 503, RetryAfter: 1}, nil, overloadError(in.headerIsModern(), nil))
+}
+
+// headerIsModern reports whether the HTTP header names a revision that has no
+// sessions.
+func (in *inbound) headerIsModern() bool {
+	h := in.req.Header
+	return h != nil && h.ProtocolVersion != nil && !isLegacyVersion(h.ProtocolVersion)
+}
+
+// isLegacyVersion reports whether v is a revision with an initialize handshake.
+func isLegacyVersion(v []byte) bool {
+	switch string(v) {
+	case mcp.Version20251125, mcp.Version20250618, mcp.Version20250326, mcp.Version20241105:
+		return true
+	}
+	return false
+}
+
+// nullID reports whether an error whose id could not be read has "id": null.
+// "Error responses MUST include the same ID as the request they correspond to
+// (except in error cases where the ID could not be read...)": before
+// 2025-11-25 the schema demanded an id, and JSON-RPC wants null there.
+func (in *inbound) nullID() bool {
+	version := ""
+	if h := in.req.Header; h != nil {
+		version = string(h.ProtocolVersion)
+	} else if s := in.boundSession(); s != nil {
+		version = s.mcp.Version()
+	}
+	return version < mcp.Version20251125 && version != "" && isLegacyVersion([]byte(version))
+}
+
+// boundSession is the legacy session of a WebSocket or stdio connection.
+func (in *inbound) boundSession() *legacySession {
+	in.conn.mu.Lock()
+	defer in.conn.mu.Unlock()
+	return in.conn.session
+}

@@ -1,0 +1,132 @@
+package server
+
+import (
+	"sync"
+	"time"
+)
+
+// deadlineGrain is how late a call's deadline may be noticed.
+const deadlineGrain = 10 * time.Millisecond
+
+// deadlines ends calls whose time is up. One goroutine looks at all calls in
+// flight every deadlineGrain while there are any: a timer for each would cost
+// more than most calls take.
+type deadlines struct {
+	mu    sync.Mutex
+	head  deadlineNode // ring
+	count int
+	wake  chan struct{}
+	stop  chan struct{}
+	over  chan struct{}
+}
+
+type deadlineNode struct {
+	prev, next *deadlineNode
+	call       *call
+}
+
+// run looks until close is called.
+func (d *deadlines) run() {
+	d.mu.Lock()
+	d.init()
+	d.mu.Unlock()
+	defer close(d.over)
+	for {
+		select {
+		case <-d.stop:
+			return
+		case <-d.wake:
+		}
+		if !d.watch() {
+			return
+		}
+	}
+}
+
+func (d *deadlines) init() {
+	if d.head.next == nil {
+		d.head.prev, d.head.next = &d.head, &d.head
+	}
+}
+
+// newDeadlines starts the watch.
+func (d *deadlines) start() {
+	d.wake, d.stop, d.over = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	d.mu.Lock()
+	d.init()
+	d.mu.Unlock()
+	go d.run()
+}
+
+// watch ticks while calls are in flight; false when told to stop.
+func (d *deadlines) watch() bool {
+	t := time.NewTicker(deadlineGrain)
+	defer t.Stop()
+	for {
+		select {
+		case <-d.stop:
+			return false
+		case now := <-t.C:
+			late, left := d.take(now)
+			for _, c := range late {
+				c.expire()
+			}
+			if left == 0 {
+				return true
+			}
+		}
+	}
+}
+
+// take finds the calls that are late, and how many are in flight.
+func (d *deadlines) take(now time.Time) (late []*call, left int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for n := d.head.next; n != &d.head; n = n.next {
+		if now.After(n.call.started.Add(n.call.timeout)) {
+			late = append(late, n.call)
+		}
+	}
+	return late, d.count
+}
+
+// add begins to watch c. A call without a limit is not watched.
+func (d *deadlines) add(c *call) {
+	if c.timeout <= 0 {
+		return
+	}
+	n := &c.node
+	d.mu.Lock()
+	n.call = c
+	n.prev, n.next = d.head.prev, &d.head
+	d.head.prev.next = n
+	d.head.prev = n
+	d.count++
+	first := d.count == 1
+	d.mu.Unlock()
+	if first {
+		select {
+		case d.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// remove ends the watch. It may be called twice.
+func (d *deadlines) remove(c *call) {
+	n := &c.node
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n.next == nil {
+		return
+	}
+	n.prev.next, n.next.prev = n.next, n.prev
+	n.prev, n.next = nil, nil
+	d.count--
+}
+
+// close ends the goroutine.
+func (d *deadlines) close() {
+	close(d.stop)
+	<-d.over
+}

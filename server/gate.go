@@ -1,0 +1,373 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"millrace/codec/jsonrpc"
+	"millrace/pool"
+	"millrace/server/auth"
+	"millrace/server/mcp"
+	"millrace/server/session"
+	"millrace/server/transport"
+)
+
+// largeBody is the size from which a message is scanned on a worker: a loop
+// that scans megabytes keeps every other connection waiting.
+const largeBody = 64 << 10
+
+// gate stands between the transports and the protocol. Every request of every
+// kind, era and transport passes it, and nothing else authenticates, limits,
+// finds sessions or decides where a call runs. It is a transport.Dispatcher.
+type gate struct {
+	mcp      *mcp.Server
+	auth     auth.Authenticator
+	pool     *pool.Pool
+	sessions *session.Registry
+	log      *slog.Logger
+	counters counters
+	hooks    *hookRunner
+	calls    deadlines
+
+	maxInFlight int
+	trace       bool // debug logs of every call are wanted
+}
+
+// connection is what the gate keeps for a Link: Link.State. A WebSocket or
+// stdio connection carries many calls and at most one legacy session; an HTTP
+// connection carries one call at a time.
+type connection struct {
+	link  *transport.Link
+	owner pool.Owner
+
+	who atomic.Pointer[auth.Principal] // of every request here, once it is known
+
+	mu       sync.Mutex
+	session  *legacySession // of a WebSocket or stdio
+	calls    []*call        // in flight
+	get      *openStream    // a legacy GET stream on this connection
+	header   *transport.Header
+	draining bool
+	closed   bool
+	idle     chan struct{} // closed when the last call has left, if somebody waits
+}
+
+func stateOf(l *transport.Link) *connection { return l.State.(*connection) }
+
+// Opened implements transport.Dispatcher.
+func (g *gate) Opened(l *transport.Link) {
+	c := &connection{link: l}
+	if g.auth == nil || l.Protocol == transport.Stdio {
+		c.who.Store(auth.Anonymous) // stdio is the user's own process; its credentials come from the environment
+	}
+	l.State = c
+}
+
+// Dispatch implements transport.Dispatcher.
+func (g *gate) Dispatch(r *transport.Request, s transport.Stream) {
+	in := inbound{gate: g, conn: stateOf(r.Link), req: r, stream: s}
+	if in.who = in.conn.who.Load(); in.who == nil || len(r.Body) > largeBody {
+		g.moveAway(&in)
+		return
+	}
+	in.serve()
+}
+
+// inbound is one request on its way through the gate.
+type inbound struct {
+	gate     *gate
+	conn     *connection
+	req      *transport.Request
+	stream   transport.Stream
+	who      *auth.Principal
+	detached bool
+}
+
+// moveAway continues on a worker: the credential has to be verified, which may
+// block, or the message is too long to be scanned on the loop.
+func (g *gate) moveAway(in *inbound) {
+	away := &inbound{gate: g, conn: in.conn, detached: true}
+	away.req, away.stream = in.req.Detach(true)
+	if err := g.pool.Submit(pool.Blocking, &in.conn.owner, away); err != nil {
+		away.overloaded()
+		away.req.Release()
+	}
+}
+
+// Run implements pool.Task: the second half of moveAway.
+func (in *inbound) Run() {
+	who, err := in.gate.identify(in)
+	if err != nil {
+		in.unauthorized(err)
+		in.req.Release()
+		return
+	}
+	in.who = who
+	in.serve()
+}
+
+// identify asks the Authenticator who sends the request. A WebSocket is asked
+// once, at its upgrade.
+func (g *gate) identify(in *inbound) (*auth.Principal, error) {
+	if who := in.conn.who.Load(); who != nil {
+		return who, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), authTimeout)
+	defer cancel()
+	c := auth.Credentials{RemoteAddr: in.conn.link.Remote}
+	if h := in.req.Header; h != nil {
+		c.Authorization = string(h.Authorization)
+	}
+	who, err := g.auth.Authenticate(ctx, c)
+	if err == nil && in.req.Kind == transport.Upgrade {
+		in.conn.who.Store(who)
+	}
+	return who, err
+}
+
+// authTimeout bounds one question to an Authenticator.
+const authTimeout = 10 * time.Second
+
+// serve handles a request whose sender is known.
+func (in *inbound) serve() {
+	switch in.req.Kind {
+	case transport.Message:
+		in.message()
+	case transport.Upgrade:
+		in.upgrade()
+	case transport.OpenStream:
+		in.openStream()
+	case transport.EndSession:
+		in.endSession()
+	}
+}
+
+// upgrade accepts a WebSocket and remembers what its session will want to know.
+func (in *inbound) upgrade() {
+	in.conn.mu.Lock()
+	in.conn.header = keepHeader(in.req.Header)
+	in.conn.mu.Unlock()
+	in.stream.Respond(transport.Response{Status: 101})
+}
+
+// message handles one JSON-RPC message or a batch.
+func (in *inbound) message() {
+	if jsonrpc.IsBatch(in.req.Body) {
+		in.batch()
+		return
+	}
+	msg, err := jsonrpc.Parse(in.req.Body, nil)
+	if err != nil {
+		in.malformed(&msg, err)
+		return
+	}
+	in.route(&msg)
+}
+
+// route sends a well-formed message where its kind belongs.
+func (in *inbound) route(msg *jsonrpc.Message) {
+	switch msg.Kind {
+	case jsonrpc.KindRequest:
+		in.request(msg)
+	case jsonrpc.KindNotification:
+		in.notification(msg)
+	default:
+		in.response(msg)
+	}
+}
+
+// malformed answers what is not a JSON-RPC message.
+func (in *inbound) malformed(msg *jsonrpc.Message, err *jsonrpc.Error) {
+	in.gate.counters.errors.Inc()
+	id := msg.ID
+	if id == nil && in.nullID() {
+		id = jsonrpc.NullID
+	}
+	in.fail(400, id, err)
+}
+
+// request finds the era of a request and serves it.
+func (in *inbound) request(msg *jsonrpc.Message) {
+	meta, err := mcp.ParseMeta(msg.Params)
+	if err != nil {
+		in.fail(400, msg.ID, err)
+		return
+	}
+	c := newCall(in, msg, meta)
+	if in.isModern(msg, &meta) {
+		in.modern(c)
+	} else {
+		in.legacy(c)
+	}
+}
+
+// response handles a client's answer. The only request the server sends in this
+// version is the greeting of a WebSocket, whose answer says nothing new.
+func (in *inbound) response(msg *jsonrpc.Message) {
+	if in.conn.link.Protocol != transport.HTTP {
+		in.done()
+		return
+	}
+	if h := in.req.Header; in.headerIsModern() {
+		in.fail(400, nil, invalidRequest("a client of this revision sends no responses"))
+	} else if _, fail := in.find(h); fail != nil {
+		in.fail(fail.status, nil, fail.err)
+	} else {
+		in.accepted()
+	}
+}
+
+// start runs a call: on this goroutine when it may, else on a worker.
+func (in *inbound) start(c *call) {
+	g := in.gate
+	plan := g.mcp.Plan(&c.mcp)
+	c.timeout = plan.Timeout
+	if plan.Class == mcp.ClassInline {
+		c.serveInline(in)
+		return
+	}
+	in.leave(c)
+	if !in.conn.enter(c, g.maxInFlight) {
+		c.refuse(in, duplicateOrFull(in.conn, c))
+		return
+	}
+	if c.session != nil && !in.conn.shared() {
+		c.session.enter(c)
+	}
+	class := pool.Blocking
+	if plan.Class == mcp.ClassCPU {
+		class = pool.CPU
+	}
+	g.calls.add(c)
+	if err := g.pool.Submit(class, &in.conn.owner, c); err != nil {
+		c.overloaded(err)
+	}
+}
+
+// leave detaches the request and moves the views of the call along.
+func (in *inbound) leave(c *call) {
+	if !in.detached {
+		old := in.req.Body
+		in.req, in.stream = in.req.Detach(false)
+		in.detached = true
+		c.rebase(old, in.req.Body)
+	}
+	c.req, c.stream = in.req, in.stream
+	c.mcp.Notifier = c
+}
+
+// enter counts a call in flight. It is false when the connection has as many as
+// it may, or is still busy with one of the same id.
+func (cn *connection) enter(c *call, limit int) bool {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	if cn.closed || len(cn.calls) >= limit || cn.shared() && cn.lookup(c.mcp.ID) != nil {
+		return false
+	}
+	cn.calls = append(cn.calls, c)
+	return true
+}
+
+// shared reports whether many calls travel on the connection at once.
+func (cn *connection) shared() bool { return cn.link.Protocol != transport.HTTP }
+
+// lookup finds a call in flight by its id, as raw JSON. Under mu.
+func (cn *connection) lookup(id []byte) *call {
+	for _, c := range cn.calls {
+		if bytes.Equal(c.mcp.ID, id) {
+			return c
+		}
+	}
+	return nil
+}
+
+// exit takes a call out again.
+func (cn *connection) exit(c *call) {
+	cn.mu.Lock()
+	for i, other := range cn.calls {
+		if other == c {
+			last := len(cn.calls) - 1
+			cn.calls[i], cn.calls[last] = cn.calls[last], nil
+			cn.calls = cn.calls[:last]
+			if last == 0 && cn.idle != nil {
+				close(cn.idle)
+				cn.idle = nil
+			}
+			break
+		}
+	}
+	bye := cn.draining && len(cn.calls) == 0 && cn.shared()
+	cn.mu.Unlock()
+	if bye {
+		cn.goAway()
+	}
+}
+
+// duplicateOrFull says why enter refused.
+func duplicateOrFull(cn *connection, c *call) error {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	switch {
+	case cn.closed:
+		return errGone
+	case cn.shared() && cn.lookup(c.mcp.ID) != nil:
+		return errDuplicate
+	}
+	return errBusy
+}
+
+var (
+	errGone      = errors.New("connection is closed")
+	errDuplicate = errors.New("a request with this id is already in flight on this connection")
+	errBusy      = errors.New("too many requests in flight on this connection")
+)
+
+// goAway closes a drained connection.
+func (cn *connection) goAway() { cn.link.Close(1001, "server is shutting down") }
+
+// Drain implements transport.Dispatcher.
+func (g *gate) Drain(l *transport.Link) {
+	cn := stateOf(l)
+	cn.mu.Lock()
+	cn.draining = true
+	idle, get := len(cn.calls) == 0, cn.get
+	cn.mu.Unlock()
+	switch {
+	case get != nil:
+		get.stream.End()
+	case idle && cn.shared():
+		cn.goAway()
+	}
+}
+
+// Closed implements transport.Dispatcher. What the end of a connection means
+// for its calls differs: on a shared connection nobody is left to answer; the
+// closed response stream of a 2026-07-28 request is its cancellation; before,
+// "disconnection SHOULD NOT be interpreted as the client cancelling its
+// request" (25:basic/transports).
+func (g *gate) Closed(l *transport.Link) {
+	cn := stateOf(l)
+	cn.mu.Lock()
+	cn.closed = true
+	calls, sess, get := cn.calls, cn.session, cn.get
+	cn.calls, cn.session, cn.get = nil, nil, nil
+	cn.mu.Unlock()
+	for _, c := range calls {
+		if cn.shared() || c.mcp.Modern {
+			c.cancel(errDisconnected)
+		}
+	}
+	if get != nil {
+		get.close()
+	}
+	if sess != nil {
+		g.endSession(sess, session.Disconnected)
+	}
+}
+
+var errDisconnected = errors.New("client disconnected")

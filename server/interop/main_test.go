@@ -1,0 +1,99 @@
+package interop
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// root is the folder of the module millrace, which the tests build, compile against and read the README of.
+var root = mustAbs("../..")
+
+// What TestMain prepares: one daemon for all tests, and the fixture server.
+var (
+	daemonBin  string
+	daemon     *process
+	fixture    *process
+	fixtureErr error // why there is no fixture server; only the tests that need it fail
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "millrace-interop-")
+	if err != nil {
+		log.Print(err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	installNPM()
+	daemonBin = filepath.Join(dir, "millrace")
+	if err := goBuild(root, daemonBin, "./cmd/millrace"); err != nil {
+		log.Print(err)
+		return 1
+	}
+	if daemon, err = listen(daemonBin, "serve", "--demo", "--admin", "", "--listen"); err != nil {
+		log.Print(err)
+		return 1
+	}
+	startFixture(dir)
+	code := m.Run()
+	for _, p := range []*process{daemon, fixture} {
+		if p == nil {
+			continue
+		}
+		if err := p.stop(); err != nil {
+			log.Print(err)
+			code = 1
+		}
+		if code != 0 {
+			log.Printf("log of %s:\n%s", p, p.log.tail())
+		}
+	}
+	reportSkipped()
+	return code
+}
+
+func startFixture(dir string) {
+	bin := filepath.Join(dir, "fixture")
+	if fixtureErr = goBuild(".", bin, "./fixture"); fixtureErr == nil {
+		fixture, fixtureErr = listen(bin)
+	}
+}
+
+// fixtureURL is the endpoint of the fixture server.
+func fixtureURL(t *testing.T) string {
+	t.Helper()
+	if fixtureErr != nil {
+		t.Fatalf("no fixture server: %v", fixtureErr)
+	}
+	return fixture.url()
+}
+
+func goBuild(dir, out, pkg string, args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-o", out}, append(args, pkg)...)...)
+	cmd.Dir = dir
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%v in %s: %w\n%s", cmd.Args, dir, err, output)
+	}
+	return nil
+}
+
+func mustAbs(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		panic(err)
+	}
+	return abs
+}

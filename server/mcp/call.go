@@ -1,0 +1,147 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"millrace/codec/jsonrpc"
+)
+
+// maxEchoedName bounds how much of an unknown tool's name is repeated.
+const maxEchoedName = 128
+
+// resolveTool finds the tool of a tools/call, and its arguments.
+func (s *Server) resolveTool(c *Call) {
+	named := false
+	for key, value := range jsonrpc.Members(c.Params) {
+		switch string(key) {
+		case "name":
+			c.name, named = jsonrpc.UnquoteView(value)
+		case "arguments":
+			// Some clients send null for no arguments.
+			if string(value) != "null" {
+				c.args = value
+			}
+		}
+	}
+	switch {
+	case !named:
+		c.fail(statusBadRequest, jsonrpc.CodeInvalidParams, "tools/call needs params.name, a string")
+	case c.args != nil && !isObject(c.args):
+		c.fail(statusBadRequest, jsonrpc.CodeInvalidParams, "params.arguments must be an object")
+	default:
+		if c.args == nil {
+			c.args = noArguments
+		}
+		c.tool = s.snapshot().tools[string(c.name)]
+	}
+}
+
+var noArguments = []byte("{}")
+
+// toolName is the name of the tool that c calls, for people.
+func (c *Call) toolName() string {
+	if c.tool != nil {
+		return c.tool.tool.Name
+	}
+	return shortName(string(c.name))
+}
+
+func shortName(name string) string {
+	if len(name) > maxEchoedName {
+		return name[:maxEchoedName] + "..."
+	}
+	return name
+}
+
+func decodeCallTool(s *Server, c *Call) (Request, *jsonrpc.Error) {
+	f := newFrame[CallToolParamsRaw](s, c)
+	f.params.Arguments = c.args
+	if c.tool != nil {
+		f.params.Name = c.tool.tool.Name
+	} else {
+		f.params.Name = string(c.name)
+	}
+	if c.Meta.custom {
+		f.params.Meta = decodeMeta(c.Meta.raw)
+	}
+	return &f.request, nil
+}
+
+// handleCallTool runs a tool between the checks of its arguments and output.
+func handleCallTool(ctx context.Context, _ string, request Request) (Result, error) {
+	req := request.(*CallToolRequest)
+	s, call := req.Session.server, req.Session.call
+	t := call.tool
+	if t == nil || t.tool.Name != req.Params.Name { // middleware may have renamed it
+		t = s.snapshot().tools[req.Params.Name]
+	}
+	if t == nil {
+		return nil, &jsonrpc.Error{
+			Code:    jsonrpc.CodeInvalidParams,
+			Message: "unknown tool " + strconv.Quote(shortName(req.Params.Name)),
+		}
+	}
+	req.Params.Arguments = t.input.ApplyDefaults(req.Params.Arguments)
+	if err := t.input.Validate(req.Params.Arguments); err != nil {
+		return t.refuse(call.rev, err)
+	}
+	res, err := t.handler(ctx, req)
+	if err != nil {
+		if wrong, ok := errors.AsType[*argumentError](err); ok {
+			return t.refuse(call.rev, wrong.err)
+		}
+		return nil, err
+	}
+	if res == nil {
+		res = &CallToolResult{}
+	}
+	if t.output == nil || res.IsError {
+		return res, nil
+	}
+	if err := t.checkOutput(res); err != nil {
+		s.log.LogAttrs(ctx, levelError, "mcp: a tool's output does not match its OutputSchema",
+			stringAttr("tool", t.tool.Name), stringAttr("err", err.Error()))
+		wrong := &CallToolResult{}
+		wrong.SetError(fmt.Errorf("tool %q returned an output that does not match its output schema: %w", t.tool.Name, err))
+		return wrong, nil
+	}
+	return res, nil
+}
+
+// refuse answers wrong arguments. 2025-11-25 (SEP-1303) made input validation
+// errors tool execution errors, which "language models can use to self-correct
+// and retry"; before, invalid arguments were protocol errors.
+func (t *serverTool) refuse(rev revision, err error) (Result, error) {
+	wrong := fmt.Errorf("invalid arguments for tool %q: %w", t.tool.Name, err)
+	if rev < rev20251125 {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: wrong.Error()}
+	}
+	res := &CallToolResult{}
+	res.SetError(wrong)
+	return res, nil
+}
+
+var errNoOutput = errors.New("there is no structured content")
+
+// checkOutput checks the structured content of res and leaves it encoded, so
+// that it is encoded once.
+func (t *serverTool) checkOutput(res *CallToolResult) error {
+	if res.StructuredContent == nil {
+		return errNoOutput
+	}
+	raw, ok := res.StructuredContent.(json.RawMessage)
+	if !ok {
+		encoded, err := json.Marshal(res.StructuredContent)
+		if err != nil {
+			return err
+		}
+		raw = encoded
+		res.StructuredContent = raw
+	}
+	return t.output.Validate(bytes.TrimSpace(raw))
+}

@@ -1,0 +1,342 @@
+package mcp
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"millrace/codec/jsonrpc"
+	"millrace/server/auth"
+	"millrace/server/mcp/schema"
+	"millrace/server/seal"
+)
+
+// Class is where a tool's handler runs.
+type Class uint8
+
+const (
+	// ClassBlocking is for handlers that wait for other things: a goroutine
+	// each. It is the default.
+	ClassBlocking Class = iota
+	// ClassCPU is for handlers that compute: as many at a time as there are
+	// cores.
+	ClassCPU
+	// ClassInline is for handlers that take microseconds and never block: they
+	// run on the event loop, and delay everyone on it.
+	ClassInline
+)
+
+// String returns the name of c for logs.
+func (c Class) String() string {
+	switch c {
+	case ClassBlocking:
+		return "blocking"
+	case ClassCPU:
+		return "cpu"
+	case ClassInline:
+		return "inline"
+	}
+	return "class " + strconv.Itoa(int(c))
+}
+
+// HTTP statuses of answers; see Server.Serve.
+const (
+	statusOK         = 200
+	statusBadRequest = 400
+	statusNotFound   = 404
+)
+
+// Plan is how the host should run a call.
+type Plan struct {
+	Class Class
+	// Timeout is how long the call may take; 0 means that there is no limit.
+	Timeout time.Duration
+}
+
+// Notifier carries the notifications that belong to one call back on that
+// call's stream.
+type Notifier interface {
+	// Notify sends msg, one whole encoded JSON-RPC message, which is copied or
+	// sent before Notify returns. Any goroutine.
+	Notify(msg []byte)
+}
+
+// Peer is the way back to a legacy client outside of any call.
+type Peer interface {
+	// Notify is as in Notifier.
+	Notify(msg []byte)
+}
+
+// Call is one request or notification of a client that has passed the host's
+// checks. A Call is used for one call only, by one goroutine at a time.
+type Call struct {
+	Method string
+	// ID is the raw id of a request. ID, Params and Meta belong to the call:
+	// they must stay as they are until Serve returns. What a handler gets are
+	// copies.
+	ID     []byte
+	Params []byte // raw JSON, nil when absent
+	Meta   CallMeta
+	// Version is the revision of the call when there is no session that knows.
+	Version string
+	// Modern tells that the call is of the stateless era, 2026-07-28 and later.
+	Modern bool
+	// Session is the client's session in the legacy era, for initialize a fresh
+	// one out of NewSession. It is nil for modern calls.
+	Session   *ServerSession
+	Principal *auth.Principal
+	// Notifier may be nil: then the call reports no progress.
+	Notifier Notifier
+
+	// What Plan finds out.
+	planned bool
+	rev     revision
+	method  *method
+	failure *jsonrpc.Error // answered before any user code runs
+	status  int            // of failure
+	tool    *serverTool    // tools/call; nil: no such tool
+	name    []byte         // tools/call
+	args    []byte         // tools/call; nil when absent
+
+	active *activeCall // what handlers see of the call, once there is one
+}
+
+// Plan tells where and for how long c should run. It resolves the method and
+// the tool, runs no user code, does not block and allocates nothing, so that
+// an event loop can call it. It is also used for notifications.
+func (s *Server) Plan(c *Call) Plan {
+	s.resolve(c)
+	if c.failure != nil {
+		return Plan{Class: ClassInline}
+	}
+	hooked := s.receiving.Load() != nil
+	if c.method.tool {
+		return s.planTool(c.tool, hooked)
+	}
+	if hooked || c.method.hook != nil && c.method.hook(s) {
+		return Plan{Class: ClassBlocking, Timeout: s.timeout(0)}
+	}
+	return Plan{Class: ClassInline}
+}
+
+func (s *Server) planTool(t *serverTool, hooked bool) Plan {
+	switch {
+	case t == nil && hooked:
+		return Plan{Class: ClassBlocking, Timeout: s.timeout(0)}
+	case t == nil:
+		return Plan{Class: ClassInline}
+	case t.tool.Class != ClassInline:
+		return Plan{Class: t.tool.Class, Timeout: s.timeout(t.tool.Timeout)}
+	case hooked:
+		return Plan{Class: ClassBlocking, Timeout: s.timeout(t.tool.Timeout)}
+	}
+	return Plan{Class: ClassInline}
+}
+
+// timeout resolves the time limit of a tool: negative means none, zero means
+// the server's default.
+func (s *Server) timeout(own time.Duration) time.Duration {
+	if own == 0 {
+		own = s.opts.ToolTimeout
+	}
+	return max(own, 0)
+}
+
+// resolve fills in what is private in c.
+func (s *Server) resolve(c *Call) {
+	if c.planned {
+		return
+	}
+	c.planned = true
+	c.rev = c.revision()
+	m := methods[c.Method]
+	if m == nil || !m.serves(c.Modern) {
+		c.fail(statusNotFound, jsonrpc.CodeMethodNotFound, "Method not found")
+		return
+	}
+	c.method = m
+	switch {
+	case !c.Modern && !m.early && !c.Session.negotiated():
+		c.fail(statusBadRequest, jsonrpc.CodeInvalidRequest, "initialize must be the first request of a session")
+	case len(c.Params) > 0 && !isObject(c.Params):
+		c.fail(statusBadRequest, jsonrpc.CodeInvalidParams, "params must be an object")
+	case m.tool:
+		s.resolveTool(c)
+	}
+}
+
+func (c *Call) fail(status, code int, message string) {
+	if !c.Modern {
+		// Before 2026-07-28 every answer that is a JSON-RPC message is a 200.
+		status = statusOK
+	}
+	c.status, c.failure = status, &jsonrpc.Error{Code: code, Message: message}
+}
+
+// revision returns the revision in whose form c is answered.
+func (c *Call) revision() revision {
+	if c.Modern {
+		return newest
+	}
+	if v := c.Session.Version(); v != "" {
+		c.Version = v
+	}
+	if r, ok := revisionOf(c.Version); ok && !r.modern() {
+		return r
+	}
+	return newestLegacy
+}
+
+// Serve runs the request c to its end and appends exactly one whole response
+// message, a single line, to dst. The status is what an HTTP answer carries:
+// 200 for results and for errors of handlers, and in the stateless era 404 for
+// an unknown method and 400 for a malformed request.
+//
+// Serve never panics: a handler that does becomes an isError result
+// (tools/call) or error -32603, and a log line.
+func (s *Server) Serve(ctx context.Context, c *Call, dst []byte) (out []byte, status int) {
+	s.resolve(c)
+	defer func() {
+		if r := recover(); r != nil {
+			s.logPanic(ctx, c, r)
+			if c.active != nil {
+				c.active.progress.end()
+			}
+			out, status = s.appendFailure(dst, c, "failed because of an internal error"), statusOK
+		}
+	}()
+	if c.failure != nil {
+		return jsonrpc.AppendError(dst, c.ID, c.failure), c.status
+	}
+	chain := s.receiving.Load()
+	if chain == nil && c.method.fast != nil {
+		out, err := c.method.fast(s, c, jsonrpc.AppendResultHead(dst, c.ID))
+		if err != nil {
+			return jsonrpc.AppendError(dst, c.ID, err), statusOK
+		}
+		return append(out, '}'), statusOK
+	}
+	req, err := c.method.decode(s, c)
+	if err != nil {
+		return jsonrpc.AppendError(dst, c.ID, err), c.malformed()
+	}
+	handle := c.method.handle
+	if chain != nil {
+		handle = *chain
+	}
+	res, failed := handle(ctx, c.Method, req)
+	c.active.progress.end()
+	return s.respond(ctx, c, dst, res, failed), statusOK
+}
+
+// malformed is the status for params that are not what the schema asks for.
+func (c *Call) malformed() int {
+	if c.Modern {
+		return statusBadRequest
+	}
+	return statusOK
+}
+
+// respond appends the response for what a handler returned.
+func (s *Server) respond(ctx context.Context, c *Call, dst []byte, res Result, failed error) []byte {
+	if failed == nil {
+		out := jsonrpc.AppendResultHead(dst, c.ID)
+		out, failed = s.appendResult(out, res, c.rev)
+		if failed == nil {
+			return append(out, '}')
+		}
+		s.log.LogAttrs(ctx, levelError, "mcp: the result cannot be encoded", c.attrs(failed)...)
+		return s.appendFailure(dst, c, "returned a result that cannot be encoded as JSON")
+	}
+	return jsonrpc.AppendError(dst, c.ID, asError(failed))
+}
+
+// AppendTimeout appends what c is answered with when it is not done after the
+// given time. After Plan, it may run beside Serve.
+func (s *Server) AppendTimeout(dst []byte, c *Call, after time.Duration) []byte {
+	s.resolve(c)
+	return s.appendFailure(dst, c, "did not finish within "+after.String())
+}
+
+// appendFailure appends the response to a call that has no result of its own:
+// for tools/call one that the model can read.
+func (s *Server) appendFailure(dst []byte, c *Call, what string) []byte {
+	if c.method != nil && c.method.tool {
+		res := &CallToolResult{
+			Content: []Content{&TextContent{Text: "tool " + strconv.Quote(c.toolName()) + " " + what}},
+			IsError: true,
+		}
+		out := jsonrpc.AppendResultHead(dst, c.ID)
+		if out, err := s.appendResult(out, res, c.rev); err == nil {
+			return append(out, '}')
+		}
+	}
+	return jsonrpc.AppendError(dst, c.ID, &jsonrpc.Error{
+		Code:    jsonrpc.CodeInternal,
+		Message: c.Method + " " + what,
+	})
+}
+
+// logPanic says where a handler panicked. The value of the panic is left out
+// unless the runtime made it: it may hold arguments of the call.
+func (s *Server) logPanic(ctx context.Context, c *Call, r any) {
+	err, ok := r.(runtime.Error)
+	what := "a value that may hold arguments"
+	if ok {
+		what = err.Error()
+	}
+	attrs := append(c.attrs(nil), stringAttr("panic", what), stringAttr("stack", string(debug.Stack())))
+	s.log.LogAttrs(ctx, levelError, "mcp: a handler panicked", attrs...)
+}
+
+// Notified handles c, a client's notification other than
+// notifications/cancelled, which is the host's. Unknown ones are ignored. It
+// never panics.
+func (s *Server) Notified(ctx context.Context, c *Call) {
+	s.resolve(c)
+	if c.failure != nil || !c.method.notification {
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			s.logPanic(ctx, c, r)
+		}
+	}()
+	req, err := c.method.decode(s, c)
+	if err != nil {
+		return
+	}
+	handle := c.method.handle
+	if chain := s.receiving.Load(); chain != nil {
+		handle = *chain
+	}
+	if _, err := handle(ctx, c.Method, req); err != nil {
+		s.log.LogAttrs(ctx, levelWarn, "mcp: a notification failed", c.attrs(err)...)
+	}
+}
+
+// HeaderParams returns which arguments of a tool are mirrored in HTTP headers,
+// nil when there are none or no such tool. The slice must not be changed.
+func (s *Server) HeaderParams(tool []byte) []schema.HeaderParam {
+	if t := s.snapshot().tools[string(tool)]; t != nil {
+		return t.headers
+	}
+	return nil
+}
+
+// KnowsMethod reports whether method is served in an era.
+func (s *Server) KnowsMethod(method string, modern bool) bool {
+	m := methods[method]
+	return m != nil && m.serves(modern)
+}
+
+// SetKeys makes cursors those of k, so that they hold across processes with
+// the same keys. Until then they are sealed with a key of this process.
+func (s *Server) SetKeys(k *seal.Keys) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cursors = k.Box(cursorPurpose)
+	s.current.Store(nil) // cached pages hold cursors
+}

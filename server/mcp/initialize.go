@@ -1,0 +1,77 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+
+	"millrace/codec/jsonrpc"
+)
+
+// InitializeParams are the parameters of initialize, or what a request of the
+// stateless era says of its client.
+type InitializeParams struct {
+	Meta            `json:"_meta,omitempty"`
+	Capabilities    *ClientCapabilities `json:"capabilities"`
+	ClientInfo      *Implementation     `json:"clientInfo"`
+	ProtocolVersion string              `json:"protocolVersion"`
+}
+
+// InitializeResult is the result of initialize.
+type InitializeResult struct {
+	Meta            `json:"_meta,omitempty"`
+	Capabilities    *ServerCapabilities `json:"capabilities"`
+	Instructions    string              `json:"instructions,omitempty"`
+	ProtocolVersion string              `json:"protocolVersion"`
+	ServerInfo      *Implementation     `json:"serverInfo"`
+}
+
+// InitializedParams are the parameters of notifications/initialized.
+type InitializedParams struct {
+	Meta `json:"_meta,omitempty"`
+}
+
+func (*InitializeParams) isParams()  {}
+func (*InitializedParams) isParams() {}
+func (*InitializeResult) isResult()  {}
+
+func decodeInitialize(s *Server, c *Call) (Request, *jsonrpc.Error) {
+	f := newFrame[InitializeParams](s, c)
+	// The params outlive the call: they stay with the session.
+	f.request.Params = new(InitializeParams)
+	if err := json.Unmarshal(c.Params, f.request.Params); err != nil || f.request.Params.ProtocolVersion == "" {
+		e := invalidParams(c.Method, err)
+		if err == nil || len(c.Params) == 0 {
+			e.Message = "initialize needs params.protocolVersion"
+		}
+		return nil, e
+	}
+	if c.Session == nil {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "initialize needs a session"}
+	}
+	return &f.request, nil
+}
+
+func handleInitialize(_ context.Context, _ string, req Request) (Result, error) {
+	r := req.(*InitializeRequest)
+	rev := negotiate(r.Params.ProtocolVersion)
+	if !r.Session.open(r.Params, rev) {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "the session is already initialized"}
+	}
+	s := r.Session.server
+	return &InitializeResult{
+		Capabilities:    s.capabilities(false),
+		Instructions:    s.opts.Instructions,
+		ProtocolVersion: rev.version(),
+		ServerInfo:      s.impl.at(rev),
+	}, nil
+}
+
+func handleInitialized(ctx context.Context, _ string, req Request) (Result, error) {
+	r := req.(*InitializedRequest)
+	s := r.Session.server
+	r.Session.ready.Store(true)
+	if s.opts.InitializedHandler != nil {
+		s.opts.InitializedHandler(ctx, r)
+	}
+	return nil, nil
+}

@@ -1,0 +1,110 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func rawJSON(s string) json.RawMessage { return json.RawMessage(s) }
+
+func jsonValid(b []byte) bool { return json.Valid(b) }
+
+func TestParseMeta(t *testing.T) {
+	tests := []struct {
+		name, params, wrong string
+		check               func(m CallMeta) bool
+	}{
+		{"none", ``, "", func(m CallMeta) bool { return !m.Present }},
+		{"no meta", `{}`, "", func(m CallMeta) bool { return !m.Present }},
+		{"empty", ` {"_meta":{}}`, "", func(m CallMeta) bool { return m.Present && m.ProtocolVersion == nil && !m.custom }},
+		{"version", `{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026\u002d07-28"}}`, "", func(m CallMeta) bool { return string(m.ProtocolVersion) == Version20260728 }},
+		{"empty version", `{"_meta":{"io.modelcontextprotocol/protocolVersion":""}}`, "", func(m CallMeta) bool { return m.ProtocolVersion != nil }},
+		{"escaped key", `{"\u005fmeta":{"io.modelcontextprotocol\/logLevel":"info"}}`, "", func(m CallMeta) bool { return string(m.LogLevel) == "info" }},
+		{"objects", `{"_meta":{"io.modelcontextprotocol/clientInfo":{"name":"x"},"io.modelcontextprotocol/clientCapabilities":{ }}}`, "", func(m CallMeta) bool {
+			return string(m.ClientInfo) == `{"name":"x"}` && string(m.ClientCapabilities) == `{ }`
+		}},
+		{"token string", `{"_meta":{"progressToken":"a"}}`, "", func(m CallMeta) bool { return string(m.ProgressToken) == `"a"` && m.custom }},
+		{"token int", `{"_meta":{"progressToken":-5}}`, "", func(m CallMeta) bool { return string(m.ProgressToken) == `-5` }},
+		{"token float", `{"_meta":{"progressToken":1.5}}`, "", func(m CallMeta) bool { return m.ProgressToken == nil }},
+		{"token exponent", `{"_meta":{"progressToken":1e5}}`, "", func(m CallMeta) bool { return m.ProgressToken == nil }},
+		{"token bool", `{"_meta":{"progressToken":true}}`, "", func(m CallMeta) bool { return m.ProgressToken == nil }},
+		{"token longest", `{"_meta":{"progressToken":"` + strings.Repeat("a", maxProgressToken-2) + `"}}`, "", func(m CallMeta) bool { return len(m.ProgressToken) == maxProgressToken }},
+		{"token too long", `{"_meta":{"progressToken":"` + strings.Repeat("a", maxProgressToken-1) + `"}}`, "", func(m CallMeta) bool { return m.ProgressToken == nil }},
+		{"array params", `[]`, "params must be an object", nil},
+		{"null meta", `{"_meta":null}`, "params._meta must be an object", nil},
+		{"wrong version", `{"_meta":{"io.modelcontextprotocol/protocolVersion":5}}`, MetaKeyProtocolVersion, nil},
+		{"wrong info", `{"_meta":{"io.modelcontextprotocol/clientInfo":"x"}}`, MetaKeyClientInfo, nil},
+		{"wrong capabilities", `{"_meta":{"io.modelcontextprotocol/clientCapabilities":[]}}`, MetaKeyClientCapabilities, nil},
+		{"wrong level", `{"_meta":{"io.modelcontextprotocol/logLevel":null}}`, MetaKeyLogLevel, nil},
+	}
+	for _, tt := range tests {
+		m, err := ParseMeta([]byte(tt.params))
+		switch {
+		case tt.wrong != "":
+			if err == nil || err.Code != -32602 || !strings.Contains(err.Message, tt.wrong) {
+				t.Errorf("%s: error %v, want one with %q", tt.name, err, tt.wrong)
+			}
+		case err != nil || !tt.check(m):
+			t.Errorf("%s: %+v, %v", tt.name, m, err)
+		}
+	}
+}
+
+func TestCheckModern(t *testing.T) {
+	m := CallMeta{ProtocolVersion: []byte("x"), ClientCapabilities: []byte("{}")}
+	if err := CheckModern(&m); err != nil {
+		t.Error(err)
+	}
+	m.ClientCapabilities = nil
+	if err := CheckModern(&m); err == nil || !strings.HasSuffix(err.Message, ": "+MetaKeyClientCapabilities) {
+		t.Errorf("CheckModern = %v", err)
+	}
+}
+
+func TestClientOfRequest(t *testing.T) {
+	s := fixture(nil)
+	var req *CallToolRequest
+	var token any
+	AddTool(s, &Tool{Name: "keep"}, func(_ context.Context, r *CallToolRequest, _ any) (*CallToolResult, any, error) {
+		req, token = r, r.Params.GetProgressToken()
+		return nil, nil, nil
+	})
+	c := dial(t, s, Version20260728)
+	call, _ := c.parse(`{"id":1,"method":"tools/call","params":{"name":"keep","arguments":{"k":"v"},"_meta":{
+		"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/logLevel":"info","progressToken":"tok","example.com/x":[1],
+		"io.modelcontextprotocol/clientInfo":{"name":"me","version":"9"},
+		"io.modelcontextprotocol/clientCapabilities":{"roots":{"listChanged":true},"elicitation":{"url":{}}}}}}`)
+	s.Serve(t.Context(), call, nil)
+	clear(call.Params) // the host may reuse its buffer
+	if req.ProtocolVersion() != Version20260728 || req.ClientInfo().Name != "me" || req.ClientCapabilities().Elicitation.URL == nil || !req.ClientCapabilities().Roots.ListChanged {
+		t.Errorf("client: %q %+v %+v", req.ProtocolVersion(), req.ClientInfo(), req.ClientCapabilities())
+	}
+	if string(req.Params.Arguments) != `{"k":"v"}` || token != "tok" || req.Session.ID() != "" {
+		t.Errorf("params: %s %v", req.Params.Arguments, token)
+	}
+	if m := req.Params.GetMeta(); len(m) != 2 || m["example.com/x"] == nil {
+		t.Errorf("Meta = %v", m)
+	}
+	req.Params.SetMeta(nil)
+	if req.Params.Meta != nil {
+		t.Error("SetMeta")
+	}
+
+	legacy := dial(t, s, Version20250326)
+	legacy.ask("tools/call", `"name":"keep"`)
+	if req.ProtocolVersion() != Version20250326 || req.ClientInfo().Name != "tester" || !req.ClientCapabilities().Roots.ListChanged || req.Session.ID() != "session-1" {
+		t.Errorf("client: %q %+v %+v", req.ProtocolVersion(), req.ClientInfo(), req.ClientCapabilities())
+	}
+	if string(req.Params.Arguments) != "{}" {
+		t.Errorf("absent arguments = %s", req.Params.Arguments)
+	}
+	bare := &CallToolRequest{Session: s.NewSession("", nil), Params: &CallToolParamsRaw{}}
+	if bare.ClientInfo() != nil || bare.ClientCapabilities() != nil || bare.ProtocolVersion() != "" {
+		t.Error("a session before initialize knows its client")
+	}
+	if (&CallToolParams{Meta: Meta{"progressToken": "x"}}).GetProgressToken() != "x" {
+		t.Error("CallToolParams.GetProgressToken")
+	}
+}

@@ -1,0 +1,200 @@
+package server
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strconv"
+
+	"millrace/codec/jsonrpc"
+	"millrace/server/mcp"
+	"millrace/server/mcp/schema"
+	"millrace/server/transport"
+)
+
+// isModern decides the era of a request, for itself alone: a client may mix
+// both on one connection. The stateless era announces itself by the HTTP header
+// or in _meta; server/discover exists in no other.
+func (in *inbound) isModern(msg *jsonrpc.Message, meta *mcp.CallMeta) bool {
+	return in.headerIsModern() || meta.ProtocolVersion != nil || meta.ClientCapabilities != nil ||
+		string(msg.Method) == "server/discover"
+}
+
+// modern serves a request of 2026-07-28. The order of the checks is that of the
+// specification's error table: headers against the body first, because a body
+// that says something else than its headers must not be looked at further.
+func (in *inbound) modern(c *call) {
+	c.mcp.Modern = true
+	c.mcp.Version = mcp.Version20260728
+	meta := &c.mcp.Meta
+	h := in.req.Header
+	if h != nil {
+		if e := checkStandardHeaders(h, &c.mcp); e != nil {
+			in.fail(400, c.mcp.ID, e)
+			return
+		}
+	}
+	if e := mcp.CheckModern(meta); e != nil {
+		in.fail(400, c.mcp.ID, e)
+		return
+	}
+	if h != nil && !bytes.Equal(h.ProtocolVersion, meta.ProtocolVersion) {
+		in.fail(400, c.mcp.ID, mismatch("MCP-Protocol-Version", h.ProtocolVersion, meta.ProtocolVersion))
+		return
+	}
+	if e := in.gate.mcp.CheckVersion(meta.ProtocolVersion); e != nil {
+		in.fail(400, c.mcp.ID, e)
+		return
+	}
+	if h != nil && c.mcp.Method == "tools/call" {
+		if e := in.checkParamHeaders(h, &c.mcp); e != nil {
+			in.fail(400, c.mcp.ID, e)
+			return
+		}
+	}
+	in.start(c)
+}
+
+// checkStandardHeaders compares the headers that every request mirrors its body
+// in (26:basic/transports/streamable-http, "Standard Request Headers").
+func checkStandardHeaders(h *transport.Header, c *mcp.Call) *jsonrpc.Error {
+	switch {
+	case h.ProtocolVersion == nil:
+		return missingHeader("MCP-Protocol-Version")
+	case h.Method == nil:
+		return missingHeader("Mcp-Method")
+	case string(h.Method) != c.Method:
+		return mismatch("Mcp-Method", h.Method, []byte(c.Method))
+	}
+	member := nameMember(c.Method)
+	if member == "" {
+		return nil
+	}
+	want, ok := jsonrpc.UnquoteView(jsonrpc.Member(c.Params, member))
+	if !ok {
+		return nil // the method itself says what is wrong with its params
+	}
+	if h.Name == nil {
+		return missingHeader("Mcp-Name")
+	}
+	got, ok := decodeSentinel(h.Name)
+	if !ok {
+		return &jsonrpc.Error{Code: codeHeaderMismatch, Message: "Header mismatch: Mcp-Name is not valid"}
+	}
+	if !bytes.Equal(got, want) {
+		return mismatch("Mcp-Name", got, want)
+	}
+	return nil
+}
+
+// nameMember is the member of params that Mcp-Name mirrors; empty for none.
+func nameMember(method string) string {
+	switch method {
+	case "tools/call", "prompts/get":
+		return "name"
+	case "resources/read":
+		return "uri"
+	case "tasks/get", "tasks/update", "tasks/cancel":
+		return "taskId"
+	}
+	return ""
+}
+
+// checkParamHeaders compares the arguments that a tool mirrors in headers.
+func (in *inbound) checkParamHeaders(h *transport.Header, c *mcp.Call) *jsonrpc.Error {
+	tool, _ := jsonrpc.UnquoteView(jsonrpc.Member(c.Params, "name"))
+	for _, p := range in.gate.mcp.HeaderParams(tool) {
+		if e := checkParamHeader(h, p, jsonrpc.Member(c.Params, "arguments")); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+func checkParamHeader(h *transport.Header, p schema.HeaderParam, value []byte) *jsonrpc.Error {
+	for _, key := range p.Path {
+		value = jsonrpc.Member(value, key)
+	}
+	name := "Mcp-Param-" + p.Name
+	var raw []byte
+	present := false
+	if h.Params != nil {
+		raw, present = h.Params.Param(p.Name)
+	}
+	absent := value == nil || string(value) == "null"
+	switch {
+	case absent && !present:
+		return nil
+	case absent:
+		return &jsonrpc.Error{Code: codeHeaderMismatch, Message: "Header mismatch: " + name + " is present but the argument is not"}
+	case !present:
+		return missingHeader(name)
+	}
+	got, ok := decodeSentinel(raw)
+	if !ok {
+		return &jsonrpc.Error{Code: codeHeaderMismatch, Message: "Header mismatch: " + name + " is not valid"}
+	}
+	if !sameValue(got, value) {
+		return mismatch(name, got, value)
+	}
+	return nil
+}
+
+// sameValue compares a decoded header value with a raw JSON value. Numbers are
+// compared as numbers: "42.0 and 42 are considered equal".
+func sameValue(got, value []byte) bool {
+	if s, ok := jsonrpc.UnquoteView(value); ok {
+		return bytes.Equal(got, s)
+	}
+	if bytes.Equal(got, value) {
+		return true
+	}
+	a, err1 := strconv.ParseFloat(string(got), 64)
+	b, err2 := strconv.ParseFloat(string(value), 64)
+	return err1 == nil && err2 == nil && a == b
+}
+
+// The Base64 sentinel of header values (26:basic/transports/streamable-http,
+// "Value Encoding"). The markers are case-sensitive.
+var (
+	sentinelPrefix = []byte("=?base64?")
+	sentinelSuffix = []byte("?=")
+)
+
+// decodeSentinel returns what a header value stands for. Without both markers
+// that is the value itself. It is false for characters that a header must not
+// hold and for Base64 that is not exact.
+func decodeSentinel(v []byte) ([]byte, bool) {
+	for _, c := range v {
+		if (c < 0x20 && c != '\t') || c > 0x7E {
+			return nil, false
+		}
+	}
+	if len(v) < len(sentinelPrefix)+len(sentinelSuffix) ||
+		!bytes.HasPrefix(v, sentinelPrefix) || !bytes.HasSuffix(v, sentinelSuffix) {
+		return v, true
+	}
+	enc := v[len(sentinelPrefix) : len(v)-len(sentinelSuffix)]
+	out := make([]byte, base64.StdEncoding.DecodedLen(len(enc)))
+	n, err := base64.StdEncoding.Strict().Decode(out, enc)
+	return out[:n], err == nil
+}
+
+func missingHeader(name string) *jsonrpc.Error {
+	return &jsonrpc.Error{Code: codeHeaderMismatch, Message: "Header mismatch: " + name + " is required"}
+}
+
+func mismatch(name string, got, want []byte) *jsonrpc.Error {
+	return &jsonrpc.Error{
+		Code:    codeHeaderMismatch,
+		Message: "Header mismatch: " + name + " header value " + quote(got) + " does not match body value " + quote(want),
+	}
+}
+
+// quote shows a value in an error message, cut to a length that fits one.
+func quote(b []byte) string {
+	const most = 128
+	if len(b) > most {
+		return strconv.Quote(string(b[:most])) + "..."
+	}
+	return strconv.Quote(string(b))
+}

@@ -1,0 +1,415 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"millrace/codec/http1"
+	"millrace/codec/websocket"
+	"millrace/loop"
+	"millrace/pool"
+	"millrace/server/auth"
+	"millrace/server/mcp"
+	"millrace/server/seal"
+	"millrace/server/session"
+	"millrace/server/transport"
+)
+
+// Listener is an additional address to serve.
+type Listener struct {
+	// Addr is "host:port".
+	Addr string
+	// HTTPOnly and WebSocketOnly restrict the address to one protocol.
+	HTTPOnly, WebSocketOnly bool
+}
+
+// Server serves an mcp.Server. Fill in the fields, then call Run; they must not
+// be changed afterwards. Zero fields stand for the defaults that their comments
+// name.
+type Server struct {
+	// MCP is what to serve. Required.
+	MCP *mcp.Server
+	// Addr is the "host:port" to listen on for HTTP and WebSocket. Default
+	// 127.0.0.1:8080 when Listeners is empty too.
+	Addr string
+	// Listeners are further addresses.
+	Listeners []Listener
+	// Path is the endpoint. Default "/mcp".
+	Path string
+
+	// Auth verifies who calls. Nil: everybody is anonymous, which is refused on
+	// an address that other machines can reach unless Insecure is set.
+	Auth auth.Authenticator
+	// Insecure allows to serve other machines without authentication.
+	Insecure bool
+	// AllowedHosts are accepted in the Host header. Default: loopback names on
+	// a loopback address, any elsewhere.
+	AllowedHosts []string
+	// AllowedOrigins are accepted in the Origin header besides the server's own
+	// host, for pages in browsers: "https://app.example.com".
+	AllowedOrigins []string
+	// TrustedProxies may name the client in X-Forwarded-For.
+	TrustedProxies []netip.Prefix
+	// Keys seal session ids and cursors. Default: random, so that they end with
+	// the process.
+	Keys *seal.Keys
+
+	// Loops is the number of event loops. Default: one for two cores, at least 1.
+	Loops int
+	// Workers is how many blocking tools may run at once. Default 1024.
+	Workers int
+	// Queue is how many calls may wait for a worker in each class. Default 4096.
+	Queue int
+	// MaxConnections: see loop.Config. Default: what the limit of open files allows.
+	MaxConnections int
+	// MaxInFlight is how many requests of one connection may run at once.
+	// Default 64.
+	MaxInFlight int
+	// MaxBody is the longest request body or WebSocket message in bytes.
+	// Default 4 MiB.
+	MaxBody int
+	// MaxSessions is how many legacy sessions may be open. Default 10,000.
+	MaxSessions int
+	// SessionIdle ends a legacy HTTP session that is not used. Default 30 min.
+	SessionIdle time.Duration
+	// DrainTimeout is how long Run waits for calls in flight when its context
+	// ends. Default 15 s.
+	DrainTimeout time.Duration
+	// PingInterval and PongTimeout are the heartbeat of WebSockets. Default 30 s
+	// and 10 s; a negative interval turns it off.
+	PingInterval, PongTimeout time.Duration
+	// Greeting sends every new WebSocket an initialize request of the server's
+	// own, for clients that wait for the server to speak first. The
+	// specification has the client begin: off by default.
+	Greeting bool
+
+	// Admin is the "host:port" of /healthz, /readyz and /stats. Default: none.
+	// It is refused on addresses that other machines can reach.
+	Admin string
+	// Pprof adds /debug/pprof/ to the admin listener.
+	Pprof bool
+
+	// Vendor and Description are told by Info.
+	Vendor, Description string
+	// Logger receives the logs. Default slog.Default().
+	Logger *slog.Logger
+	// Hooks are told what happens.
+	Hooks Hooks
+
+	busy    atomic.Bool
+	running atomic.Pointer[runState]
+}
+
+// runState is what exists while a Server runs.
+type runState struct {
+	cfg      *Server
+	log      *slog.Logger
+	gate     *gate
+	engine   *loop.Engine // nil on stdio
+	admin    *adminServer
+	started  time.Time
+	draining atomic.Bool
+	quit     chan struct{} // closed by Shutdown
+	quitOnce sync.Once
+	drainCtx context.Context // of Shutdown; written before quit is closed
+	ended    chan struct{}
+	err      error // what Run returned; read after ended
+	sweep    chan struct{}
+	swept    sync.WaitGroup
+}
+
+var (
+	// ErrRunning is returned by Run when the server already runs.
+	ErrRunning = errors.New("server is already running")
+	// ErrNotRunning is returned by Shutdown when it does not.
+	ErrNotRunning = errors.New("server is not running")
+)
+
+// ListenAndServe serves m on addr until the process ends or serving fails.
+func ListenAndServe(addr string, m *mcp.Server) error {
+	return (&Server{Addr: addr, MCP: m}).Run(context.Background())
+}
+
+// Run serves until ctx ends or Shutdown is called, then drains: it stops
+// accepting, answers what is in flight, and returns nil if that was done within
+// DrainTimeout. It returns an error, and leaves nothing behind, when it cannot
+// start: an address in use, a limit that does not fit, an unsafe address. A
+// Server that has ended may be run again.
+func (s *Server) Run(ctx context.Context) (err error) {
+	if !s.busy.CompareAndSwap(false, true) {
+		return ErrRunning
+	}
+	defer s.busy.Store(false)
+	r, err := s.start()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		s.running.Store(nil)
+		r.err = err
+		close(r.ended)
+		if f := s.Hooks.Stopped; f != nil {
+			f(err)
+		}
+	}()
+	if f := s.Hooks.Started; f != nil {
+		f(s.Info())
+	}
+	select {
+	case <-ctx.Done():
+	case <-r.quit:
+	case <-r.engine.Done():
+		r.release()
+		return fmt.Errorf("serving: %w", r.engine.Err())
+	}
+	return r.drain()
+}
+
+// Shutdown makes Run drain, and waits for it. When ctx ends first, connections
+// that are still busy are cut. Any goroutine.
+func (s *Server) Shutdown(ctx context.Context) error {
+	r := s.running.Load()
+	if r == nil {
+		return ErrNotRunning
+	}
+	r.quitOnce.Do(func() {
+		r.drainCtx = ctx
+		close(r.quit)
+	})
+	<-r.ended
+	return r.err
+}
+
+// Addrs are the addresses being served, with real port numbers; nil when the
+// server does not run. Any goroutine.
+func (s *Server) Addrs() []string {
+	if r := s.running.Load(); r != nil && r.engine != nil {
+		return r.engine.Addrs()
+	}
+	return nil
+}
+
+// AdminAddr is the address of the admin listener; "" when there is none.
+func (s *Server) AdminAddr() string {
+	if r := s.running.Load(); r != nil && r.admin != nil {
+		return r.admin.addr()
+	}
+	return ""
+}
+
+// listeners are all addresses in the order of Addrs.
+func (s *Server) listeners() []Listener {
+	var all []Listener
+	switch {
+	case s.Addr != "":
+		all = append(all, Listener{Addr: s.Addr})
+	case len(s.Listeners) == 0:
+		all = append(all, Listener{Addr: "127.0.0.1:8080"})
+	}
+	return append(all, s.Listeners...)
+}
+
+func (s *Server) loops() int {
+	if s.Loops > 0 {
+		return s.Loops
+	}
+	return max(1, runtime.NumCPU()/2)
+}
+
+// start brings everything up, or nothing.
+func (s *Server) start() (*runState, error) {
+	r, err := s.newRunState()
+	if err != nil {
+		return nil, err
+	}
+	setProcs(s.loops(), r.log)
+	tcfg := transport.Config{
+		Path: s.Path, AllowedHosts: s.AllowedHosts, AllowedOrigins: s.AllowedOrigins, TrustedProxies: s.TrustedProxies,
+	}
+	lcfg := loop.Config{
+		Loops: s.loops(), MaxConnections: s.MaxConnections, Logger: r.log,
+		HTTP:         http1.Limits{BodyBytes: int64(s.MaxBody)},
+		WebSocket:    websocket.Limits{MessageBytes: s.MaxBody},
+		PingInterval: s.PingInterval, PongTimeout: s.PongTimeout,
+	}
+	for i, l := range s.listeners() {
+		loopback, err := s.checkBind(l.Addr)
+		if err != nil {
+			return nil, err
+		}
+		tcfg.Listeners = append(tcfg.Listeners, transport.Listener{
+			Loopback: loopback, HTTP: !l.WebSocketOnly, WebSocket: !l.HTTPOnly,
+		})
+		lcfg.Listeners = append(lcfg.Listeners, loop.Listener{Addr: l.Addr, Tag: i})
+	}
+	if s.Greeting {
+		tcfg.Greeting = s.greeting
+	}
+	if err := r.startAdmin(); err != nil {
+		return nil, err
+	}
+	r.serve()
+	r.engine, err = loop.Start(lcfg, transport.NewHandler(tcfg, r.gate))
+	if err != nil {
+		r.release()
+		return nil, err
+	}
+	s.running.Store(r)
+	r.log.LogAttrs(context.Background(), slog.LevelInfo, "serving", r.logAttrs()...)
+	return r, nil
+}
+
+// newRunState builds what does not need a listener. It starts nothing.
+func (s *Server) newRunState() (*runState, error) {
+	if s.MCP == nil {
+		return nil, errors.New("Server.MCP is not set")
+	}
+	log := s.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	revive := s.Keys != nil
+	keys := s.Keys
+	if keys == nil {
+		keys = seal.NewRandom()
+	}
+	r := &runState{
+		cfg: s, log: log, started: time.Now(),
+		quit: make(chan struct{}), ended: make(chan struct{}), sweep: make(chan struct{}),
+	}
+	g := &gate{
+		mcp: s.MCP, auth: s.Auth, log: log, maxInFlight: s.MaxInFlight,
+		trace: log.Enabled(context.Background(), slog.LevelDebug),
+	}
+	if g.maxInFlight == 0 {
+		g.maxInFlight = 64
+	}
+	g.sessions = session.NewRegistry(session.Config{
+		Keys: keys, Revive: revive, Max: s.MaxSessions, Idle: s.SessionIdle,
+		OnCreated: func(_ time.Time, ss *session.Session) {
+			log.Debug("session created", "session", shortID(ss.ID()), "type", ss.Type().String(), "version", ss.Version())
+			g.hooks.sessionCreated(ss)
+		},
+		OnEnded: func(_ time.Time, ss *session.Session, why session.Reason) {
+			g.sessionEnded(ss)
+			log.Debug("session ended", "session", shortID(ss.ID()), "reason", why.String())
+			g.hooks.sessionDestroyed(ss, why)
+		},
+	})
+	s.MCP.SetKeys(keys)
+	r.gate = g
+	return r, nil
+}
+
+// serve starts the goroutines behind the gate.
+func (r *runState) serve() {
+	g := r.gate
+	g.hooks = newHookRunner(r.cfg.Hooks, r.log)
+	g.pool = pool.New(pool.Config{BlockingWorkers: r.cfg.Workers, Queue: r.cfg.Queue, Logger: r.log})
+	g.calls.start()
+	r.swept.Add(1)
+	go func() {
+		defer r.swept.Done()
+		t := time.NewTicker(time.Second)
+		defer t.Stop()
+		for {
+			select {
+			case now := <-t.C:
+				g.sessions.Sweep(now)
+			case <-r.sweep:
+				return
+			}
+		}
+	}()
+}
+
+// drain ends a running server gently.
+func (r *runState) drain() error {
+	r.draining.Store(true)
+	ctx := r.drainCtx
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	limit := r.cfg.DrainTimeout
+	if limit == 0 {
+		limit = 15 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	r.log.Info("draining", "timeout", limit)
+	err := r.engine.Drain(ctx)
+	r.release()
+	if err != nil {
+		return fmt.Errorf("draining: %w", err)
+	}
+	r.log.Info("stopped")
+	return nil
+}
+
+// release ends everything that serve and startAdmin began. Tools that are still
+// running are left behind: nobody waits for them any more.
+func (r *runState) release() {
+	g := r.gate
+	g.sessions.CloseAll(time.Now(), session.Shutdown)
+	g.pool.Close()
+	g.calls.close()
+	close(r.sweep)
+	r.swept.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), releaseGrace)
+	defer cancel()
+	if err := g.pool.Drain(ctx); err != nil {
+		r.log.Warn("tools are still running", "busy", g.pool.Stats())
+	} else {
+		g.hooks.close()
+	}
+	if r.admin != nil {
+		r.admin.close()
+	}
+}
+
+// releaseGrace is how long release waits for tools whose calls are over.
+const releaseGrace = 100 * time.Millisecond
+
+func (r *runState) maxConnections() int {
+	if r.engine == nil {
+		return 0
+	}
+	return r.engine.MaxConnections()
+}
+
+// URLs are the endpoints of addrs, for messages to people.
+func (s *Server) URLs() []string {
+	path := s.Path
+	if path == "" {
+		path = "/mcp"
+	}
+	var urls []string
+	for _, a := range s.Addrs() {
+		host, port, err := net.SplitHostPort(a)
+		if err != nil {
+			continue
+		}
+		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+			host = "127.0.0.1"
+		}
+		urls = append(urls, "http://"+net.JoinHostPort(host, port)+path)
+	}
+	return urls
+}
+
+// ConnectionLimit is how many connections may be open at once: what was asked
+// for, or what the limit of open files allows. 0 when the server does not run.
+func (s *Server) ConnectionLimit() int {
+	if r := s.running.Load(); r != nil {
+		return r.maxConnections()
+	}
+	return 0
+}

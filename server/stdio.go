@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"millrace/server/mcp"
+	"millrace/server/transport"
+)
+
+// stdioGrace is how long requests that were read before the end of the input
+// may still take: a client that closes our input wants us to exit promptly, but
+// `echo ... | server` wants its answer.
+const stdioGrace = 5 * time.Second
+
+// ServeStdio serves m on standard input and output until the input ends, ctx
+// ends, or the client stops reading. It writes nothing but MCP messages to
+// standard output, so nothing else in the program may.
+func ServeStdio(ctx context.Context, m *mcp.Server) error {
+	return (&Server{MCP: m}).RunStdio(ctx, os.Stdin, os.Stdout)
+}
+
+// RunStdio is Run over a pair of byte streams instead of a network: the same
+// gate and pool, one client. r should end when ctx does; a read that is blocked
+// then is left behind.
+func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err error) {
+	if !s.busy.CompareAndSwap(false, true) {
+		return ErrRunning
+	}
+	defer s.busy.Store(false)
+	r, err := s.newRunState()
+	if err != nil {
+		return err
+	}
+	r.serve()
+	defer r.release()
+	s.running.Store(r)
+	defer func() {
+		s.running.Store(nil)
+		r.err = err
+		close(r.ended)
+		if f := s.Hooks.Stopped; f != nil {
+			f(err)
+		}
+	}()
+	if f := s.Hooks.Started; f != nil {
+		f(s.Info())
+	}
+	conn := transport.NewStdio(in, out, transport.StdioConfig{MaxMessage: s.MaxBody}, r.gate)
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-r.quit:
+		case <-stop:
+			return
+		}
+		r.draining.Store(true)
+		conn.Link().Close(0, "")
+	}()
+	err = conn.Serve()
+	r.gate.finishLink(conn.Link(), stdioGrace)
+	if err != nil {
+		return fmt.Errorf("serving stdio: %w", err)
+	}
+	return nil
+}
+
+// finishLink waits for the calls of a link that sends no more requests, then
+// ends what is left of them.
+func (g *gate) finishLink(l *transport.Link, grace time.Duration) {
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-stateOf(l).whenIdle():
+	case <-t.C:
+	}
+	g.Closed(l)
+}
+
+// whenIdle is closed when no call is in flight.
+func (cn *connection) whenIdle() <-chan struct{} {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	cn.idle = make(chan struct{})
+	if len(cn.calls) == 0 {
+		close(cn.idle)
+	}
+	return cn.idle
+}

@@ -1,0 +1,263 @@
+package transport
+
+import (
+	"net/netip"
+	"time"
+
+	"millrace/codec/http1"
+	"millrace/loop"
+)
+
+// Listener says what one listen address serves. Its index in Config.Listeners
+// is the loop.Listener's Tag.
+type Listener struct {
+	// Loopback is whether the address is reachable from this machine alone: then
+	// Host must be a loopback name.
+	Loopback bool
+	// HTTP and WebSocket say which protocols it speaks.
+	HTTP, WebSocket bool
+}
+
+// Config tunes a Handler.
+type Config struct {
+	// Path is the MCP endpoint. Default "/mcp".
+	Path string
+	// Listeners describes the listen addresses by their tags.
+	Listeners []Listener
+	// AllowedHosts are the values accepted in Host, with or without port. Empty:
+	// loopback names on a loopback address, anything elsewhere.
+	AllowedHosts []string
+	// AllowedOrigins are accepted in Origin besides the request's own host.
+	AllowedOrigins []string
+	// TrustedProxies may name the client's address in X-Forwarded-For.
+	TrustedProxies []netip.Prefix
+	// SilentFor is how long a POST may stay without an answer before it becomes
+	// an event stream with a comment, so that proxies see life. Default 10 s.
+	SilentFor time.Duration
+	// CommentEvery is the interval of comments on an open event stream.
+	// Default 15 s.
+	CommentEvery time.Duration
+	// Greeting, if not nil, returns a message that a new WebSocket is sent first.
+	Greeting func() []byte
+}
+
+// Handler serves MCP on the connections of a loop.Engine. It is a loop.Handler.
+type Handler struct {
+	cfg   Config
+	up    Dispatcher
+	guard originGuard
+}
+
+// NewHandler returns a Handler that hands requests up to d.
+func NewHandler(cfg Config, d Dispatcher) *Handler {
+	if cfg.Path == "" {
+		cfg.Path = "/mcp"
+	}
+	if cfg.SilentFor == 0 {
+		cfg.SilentFor = 10 * time.Second
+	}
+	if cfg.CommentEvery == 0 {
+		cfg.CommentEvery = 15 * time.Second
+	}
+	return &Handler{cfg: cfg, up: d, guard: newOriginGuard(cfg.AllowedHosts, cfg.AllowedOrigins)}
+}
+
+// peer is what the transport keeps for one connection. Loop only, except link.
+type peer struct {
+	host *Handler
+	conn *loop.Conn
+	link Link
+
+	// Reused from exchange to exchange while requests are answered on the loop.
+	request Request
+	header  Header
+	http    *httpStream
+
+	open *httpStream // the exchange that waits for an answer from elsewhere
+	ws   *wsPeer     // not nil once an upgrade was asked for
+}
+
+func peerOf(c *loop.Conn) *peer { return c.User().(*peer) }
+
+// Opened implements loop.Handler.
+func (h *Handler) Opened(c *loop.Conn) bool {
+	p := &peer{host: h, conn: c}
+	p.link = Link{ID: c.ID(), Protocol: HTTP, Remote: c.RemoteAddr(), Close: p.abort}
+	c.SetUser(p)
+	h.up.Opened(&p.link)
+	return true
+}
+
+// Closed implements loop.Handler.
+func (h *Handler) Closed(c *loop.Conn, _ error) { h.up.Closed(&peerOf(c).link) }
+
+// Drain implements loop.Handler.
+func (h *Handler) Drain(c *loop.Conn) { h.up.Drain(&peerOf(c).link) }
+
+// Alarm implements loop.Handler: an event stream, or a POST that should become
+// one, has been silent for long enough.
+func (h *Handler) Alarm(c *loop.Conn) {
+	p := peerOf(c)
+	if p.open == nil || p.open.exchange != c.Exchange() {
+		return
+	}
+	if p.open.comment() {
+		c.SetAlarm(c.Now().Add(h.cfg.CommentEvery))
+	}
+}
+
+// listener describes the address a connection came in on.
+func (h *Handler) listener(c *loop.Conn) Listener {
+	if t := c.Tag(); t < len(h.cfg.Listeners) {
+		return h.cfg.Listeners[t]
+	}
+	return Listener{Loopback: true, HTTP: true, WebSocket: true}
+}
+
+// Request implements loop.Handler.
+func (h *Handler) Request(c *loop.Conn, r *http1.Request) {
+	p := peerOf(c)
+	s := p.begin(r)
+	if !h.admit(p, s, r) {
+		return
+	}
+	switch r.Method() {
+	case http1.MethodPost:
+		h.post(p, s, r)
+	case http1.MethodGet:
+		h.get(p, s, r)
+	case http1.MethodDelete:
+		h.dispatch(p, s, r, EndSession)
+	case http1.MethodOptions:
+		s.preflight(r)
+	default:
+		s.refuse(405, "method not allowed: use POST, GET, DELETE or OPTIONS")
+	}
+}
+
+// admit applies what holds for every method: Host, Origin, path and protocol.
+func (h *Handler) admit(p *peer, s *httpStream, r *http1.Request) bool {
+	ln := h.listener(p.conn)
+	host, origin := r.Known(http1.HeaderHost), r.Known(http1.HeaderOrigin)
+	switch {
+	case !h.guard.hostAllowed(host, ln.Loopback):
+		s.refuse(403, "Host is not allowed here: name this server by its loopback name, or list the host in --allowed-hosts")
+	case origin != nil && !h.guard.originAllowed(origin, host):
+		s.refuse(403, "Origin is not allowed here: list it in --allowed-origins")
+	case string(r.Path()) != h.cfg.Path:
+		s.refuse(404, "not found: the MCP endpoint is "+h.cfg.Path)
+	case !ln.HTTP && !r.WantsUpgrade():
+		s.refuse(426, "this address speaks WebSocket only")
+	default:
+		if origin != nil {
+			s.cors = append(s.cors[:0], origin...)
+		}
+		return true
+	}
+	return false
+}
+
+// begin prepares the stream for the exchange that r opens.
+func (p *peer) begin(r *http1.Request) *httpStream {
+	s := p.http
+	if s == nil {
+		s = &httpStream{}
+		p.http = s
+	}
+	s.reset(p, r)
+	return s
+}
+
+// dispatch hands a request up.
+func (h *Handler) dispatch(p *peer, s *httpStream, r *http1.Request, kind Kind) {
+	p.fillHeader(r)
+	p.request = Request{Kind: kind, Link: &p.link, Header: &p.header, Body: r.Body, origin: s}
+	h.up.Dispatch(&p.request, s)
+}
+
+func (p *peer) fillHeader(r *http1.Request) {
+	p.header = Header{
+		Authorization:   r.Known(http1.HeaderAuthorization),
+		Origin:          r.Known(http1.HeaderOrigin),
+		UserAgent:       r.Known(http1.HeaderUserAgent),
+		AcceptLanguage:  r.Known(http1.HeaderAcceptLanguage),
+		SessionID:       r.Known(http1.HeaderMCPSessionID),
+		LastEventID:     r.Known(http1.HeaderLastEventID),
+		ProtocolVersion: r.Known(http1.HeaderMCPProtocolVersion),
+		Method:          r.Known(http1.HeaderMCPMethod),
+		Name:            r.Known(http1.HeaderMCPName),
+		Params:          (*httpParams)(r),
+	}
+	if len(p.host.cfg.TrustedProxies) > 0 {
+		p.link.Remote = clientAddr(p.conn.RemoteAddr(), r.Values(http1.HeaderXForwardedFor), p.host.cfg.TrustedProxies)
+	}
+}
+
+// post handles a JSON-RPC message.
+func (h *Handler) post(p *peer, s *httpStream, r *http1.Request) {
+	switch {
+	case !isJSON(r.Known(http1.HeaderContentType)):
+		s.refuse(415, "Content-Type must be application/json")
+	case !s.accept.json && !s.accept.events:
+		s.refuse(406, "Accept must include application/json or text/event-stream")
+	default:
+		h.dispatch(p, s, r, Message)
+	}
+}
+
+// get opens a WebSocket or a legacy event stream.
+func (h *Handler) get(p *peer, s *httpStream, r *http1.Request) {
+	switch {
+	case r.WantsUpgrade():
+		h.upgrade(p, s, r)
+	case !s.accept.events:
+		s.refuse(406, "Accept must include text/event-stream")
+	default:
+		h.dispatch(p, s, r, OpenStream)
+	}
+}
+
+// abort ends the connection of a Link. On WebSocket the closing handshake tells
+// the peer why. Any goroutine.
+func (p *peer) abort(code uint16, reason string) {
+	p.conn.Post(func(c *loop.Conn) {
+		if c.IsWebSocket() {
+			c.CloseWebSocket(code, reason)
+			return
+		}
+		c.Abort(nil)
+	})
+}
+
+// httpParams finds Mcp-Param-* fields in a request that is still on the loop.
+type httpParams http1.Request
+
+const paramPrefix = "Mcp-Param-"
+
+// Param implements Params.
+func (r *httpParams) Param(name string) ([]byte, bool) {
+	v := (*http1.Request)(r).Get(paramPrefix + name)
+	return v, v != nil
+}
+
+func (r *httpParams) clone() Params {
+	m := paramMap{}
+	for name, value := range (*http1.Request)(r).Fields() {
+		if len(name) > len(paramPrefix) && equalFold(name[:len(paramPrefix)], paramPrefix) {
+			m[lowerString(name[len(paramPrefix):])] = append([]byte{}, value...)
+		}
+	}
+	return m
+}
+
+// paramMap holds the Mcp-Param-* fields of a detached request by lower-case
+// name.
+type paramMap map[string][]byte
+
+// Param implements Params.
+func (m paramMap) Param(name string) ([]byte, bool) {
+	v, ok := m[lowerString([]byte(name))]
+	return v, ok
+}
+
+func (m paramMap) clone() Params { return m }

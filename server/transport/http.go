@@ -1,0 +1,298 @@
+package transport
+
+import (
+	"strconv"
+	"sync"
+
+	"millrace/codec/http1"
+	"millrace/codec/jsonrpc"
+	"millrace/codec/sse"
+	"millrace/codec/websocket"
+	"millrace/loop"
+	"millrace/pool/buffer"
+)
+
+// httpStream is the Stream of one HTTP exchange. An answer that comes before
+// any notification is plain JSON with a length; the first notification makes
+// it an event stream instead.
+//
+// Until detach it belongs to the loop. Then the goroutines that notify and
+// respond, and the loop's alarm, share it under mu.
+type httpStream struct {
+	peer     *peer
+	conn     *loop.Conn
+	exchange uint64
+	local    bool // still on the loop
+	chunked  bool // HTTP/1.1; before, the end of the connection ends the stream
+	head     bool // the request is HEAD: no body is sent
+	keep     bool // another request may follow
+	accept   accepts
+	cors     []byte // the Origin to answer, empty for none
+	key      []byte // Sec-WebSocket-Key of an upgrade
+	protocol string // subprotocol to answer an upgrade with
+
+	mu    sync.Mutex
+	state streamState
+}
+
+type streamState uint8
+
+const (
+	streamSilent streamState = iota // nothing sent yet
+	streamOpen                      // an event stream is open
+	streamDone                      // answered
+)
+
+func (s *httpStream) reset(p *peer, r *http1.Request) {
+	s.peer, s.conn, s.exchange = p, p.conn, p.conn.Exchange()
+	s.local, s.state = true, streamSilent
+	s.chunked = r.Minor() > 0
+	s.head = r.Method() == http1.MethodHead
+	s.keep = p.conn.KeepAlive()
+	s.accept = parseAccept(r.Values(http1.HeaderAccept))
+	s.cors, s.key, s.protocol = s.cors[:0], nil, ""
+}
+
+// detach implements origin: the next exchange will get a stream of its own.
+func (s *httpStream) detach(r *Request) (*buffer.Buffer, Stream) {
+	p := s.peer
+	p.http, p.open = nil, s
+	s.local = false
+	if s.accept.events && r.Kind == Message {
+		s.conn.SetAlarm(s.conn.Now().Add(p.host.cfg.SilentFor))
+	}
+	if r.Kind == Upgrade {
+		s.key = append([]byte(nil), s.key...)
+	}
+	if r.Kind != Message {
+		return nil, s
+	}
+	return s.conn.TakeBody(), s
+}
+
+func (s *httpStream) send(b *buffer.Buffer, flags loop.Flags) bool {
+	if s.local {
+		return s.conn.Write(s.exchange, b, flags)
+	}
+	return s.conn.Send(s.exchange, b, flags)
+}
+
+// Notify implements Stream.
+func (s *httpStream) Notify(msg []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == streamDone || !s.accept.events {
+		return false
+	}
+	b := buffer.Get()
+	flags := loop.Droppable
+	if s.state == streamSilent {
+		b.B = s.appendStreamHead(b.B, "")
+		s.state = streamOpen
+		flags = 0 // the head must not be lost
+	}
+	b.B = s.appendEvent(b.B, msg)
+	return s.send(b, flags)
+}
+
+// Respond implements Stream.
+func (s *httpStream) Respond(r Response) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer buffer.Put(r.Body)
+	if s.state == streamDone {
+		return
+	}
+	b := buffer.Get()
+	flags := loop.Last
+	switch {
+	case s.key != nil && r.Status == 101:
+		b.B = websocket.AppendSwitching(b.B, s.key, s.protocol)
+		flags = loop.Switch
+		if greet := s.peer.host.cfg.Greeting; greet != nil {
+			defer func() { s.peer.ws.sendMessage(greet(), false) }()
+		}
+	case s.state == streamOpen:
+		b.B, flags = s.appendLastEvent(b.B, r.Body)
+	case r.Body != nil && r.Status == 200 && !s.accept.json:
+		b.B = s.appendStreamHead(b.B, r.SessionID)
+		b.B, flags = s.appendLastEvent(b.B, r.Body)
+	default:
+		b.B = s.appendAnswer(b.B, &r)
+		if s.key != nil {
+			flags |= loop.Close
+		}
+	}
+	s.state = streamDone
+	s.send(b, flags)
+}
+
+// Open implements Stream.
+func (s *httpStream) Open(sessionID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != streamSilent {
+		return
+	}
+	s.state = streamOpen
+	b := buffer.Get()
+	b.B = s.appendStreamHead(b.B, sessionID)
+	b.B = s.appendComment(b.B) // the first byte at once: some proxies hold the head until then
+	s.send(b, 0)
+	s.conn.Post(func(c *loop.Conn) { c.SetAlarm(c.Now().Add(s.peer.host.cfg.CommentEvery)) })
+}
+
+// End implements Stream.
+func (s *httpStream) End() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != streamOpen {
+		return
+	}
+	s.state = streamDone
+	b := buffer.Get()
+	flags := loop.Last
+	if s.chunked {
+		b.B = http1.AppendLastChunk(b.B)
+	} else {
+		flags |= loop.Close
+	}
+	s.send(b, flags)
+}
+
+// comment keeps a silent exchange visibly alive. It returns false when the
+// exchange is over. Loop only.
+func (s *httpStream) comment() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == streamDone {
+		return false
+	}
+	b := buffer.Get()
+	flags := loop.Droppable
+	if s.state == streamSilent {
+		b.B = s.appendStreamHead(b.B, "")
+		s.state = streamOpen
+		flags = 0
+	}
+	b.B = s.appendComment(b.B)
+	s.send(b, flags)
+	return true
+}
+
+// refuse answers a request that never reaches the Dispatcher.
+func (s *httpStream) refuse(status int, reason string) {
+	r := Response{Status: status, Body: buffer.Get()}
+	r.Body.B = jsonrpc.AppendError(r.Body.B, nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: reason})
+	if status == 405 {
+		r.Allow = allowed
+	}
+	s.Respond(r)
+}
+
+// allowed are the methods of the endpoint.
+const allowed = "POST, GET, DELETE, OPTIONS"
+
+// preflight answers OPTIONS, also the question a browser asks before it lets a
+// page of an allowed origin post.
+func (s *httpStream) preflight(r *http1.Request) {
+	b := buffer.Get()
+	b.B = http1.AppendStatusLine(b.B, 204)
+	b.B = http1.AppendField(b.B, "Allow", allowed)
+	if len(s.cors) > 0 && r.Known(http1.HeaderAccessControlRequestMethod) != nil {
+		b.B = http1.AppendField(b.B, "Access-Control-Allow-Methods", allowed)
+		b.B = http1.AppendField(b.B, "Access-Control-Allow-Headers", "*, Authorization")
+		b.B = http1.AppendField(b.B, "Access-Control-Max-Age", "600")
+	}
+	b.B = s.appendCommon(b.B)
+	b.B = http1.AppendEnd(b.B)
+	s.state = streamDone
+	s.send(b, loop.Last)
+}
+
+// appendAnswer builds a response with a length.
+func (s *httpStream) appendAnswer(dst []byte, r *Response) []byte {
+	n := 0
+	if r.Body != nil {
+		n = len(r.Body.B)
+	}
+	dst = http1.AppendStatusLine(dst, r.Status)
+	if n > 0 {
+		dst = append(dst, "Content-Type: application/json\r\n"...)
+	}
+	dst = http1.AppendContentLength(dst, n)
+	if r.SessionID != "" {
+		dst = http1.AppendField(dst, "Mcp-Session-Id", r.SessionID)
+	}
+	if r.RetryAfter > 0 {
+		dst = http1.AppendField(dst, "Retry-After", strconv.Itoa(r.RetryAfter))
+	}
+	if r.Challenge != "" {
+		dst = http1.AppendField(dst, "WWW-Authenticate", r.Challenge)
+	}
+	if r.Allow != "" {
+		dst = http1.AppendField(dst, "Allow", r.Allow)
+	}
+	dst = s.appendCommon(dst)
+	dst = http1.AppendEnd(dst)
+	if n > 0 && !s.head {
+		dst = append(dst, r.Body.B...)
+	}
+	return dst
+}
+
+// appendStreamHead begins an event stream.
+func (s *httpStream) appendStreamHead(dst []byte, sessionID string) []byte {
+	dst = http1.AppendStatusLine(dst, 200)
+	dst = append(dst, "Content-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"...)
+	if s.chunked {
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if sessionID != "" {
+		dst = http1.AppendField(dst, "Mcp-Session-Id", sessionID)
+	}
+	dst = s.appendCommon(dst)
+	return http1.AppendEnd(dst)
+}
+
+// appendCommon adds what every response may carry.
+func (s *httpStream) appendCommon(dst []byte) []byte {
+	if len(s.cors) > 0 {
+		dst = http1.AppendField(dst, "Access-Control-Allow-Origin", string(s.cors))
+		dst = append(dst, "Access-Control-Expose-Headers: Mcp-Session-Id, Retry-After, WWW-Authenticate\r\nVary: Origin\r\n"...)
+	}
+	if !s.keep || s.conn.Draining() {
+		dst = append(dst, "Connection: close\r\n"...)
+	}
+	return dst
+}
+
+func (s *httpStream) appendEvent(dst, msg []byte) []byte {
+	if !s.chunked {
+		return sse.AppendEvent(dst, sse.Event{Data: msg})
+	}
+	b := buffer.Get()
+	defer buffer.Put(b)
+	b.B = sse.AppendEvent(b.B, sse.Event{Data: msg})
+	return http1.AppendChunk(dst, b.B)
+}
+
+func (s *httpStream) appendComment(dst []byte) []byte {
+	if !s.chunked {
+		return sse.AppendComment(dst, "")
+	}
+	var small [16]byte
+	return http1.AppendChunk(dst, sse.AppendComment(small[:0], ""))
+}
+
+// appendLastEvent puts the answer and the end of the stream into one write:
+// some clients reset the connection when the end comes in a second one.
+func (s *httpStream) appendLastEvent(dst []byte, body *buffer.Buffer) ([]byte, loop.Flags) {
+	if body != nil {
+		dst = s.appendEvent(dst, body.B)
+	}
+	if s.chunked {
+		return http1.AppendLastChunk(dst), loop.Last
+	}
+	return dst, loop.Last | loop.Close
+}

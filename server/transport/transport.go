@@ -1,0 +1,189 @@
+// Package transport carries MCP messages over Streamable HTTP, WebSocket and
+// stdio. It knows headers, origins, event streams and JSON-RPC framing; what a
+// method means, who may call it and where it runs is decided above, by the
+// Dispatcher.
+package transport
+
+import (
+	"millrace/loop"
+	"millrace/pool/buffer"
+)
+
+// Kind says what a Request asks for.
+type Kind uint8
+
+const (
+	// Message is one JSON-RPC message in Body (or a batch).
+	Message Kind = iota
+	// OpenStream is a legacy GET: an event stream for server messages.
+	OpenStream
+	// EndSession is a legacy DELETE.
+	EndSession
+	// Upgrade asks to turn the connection into a WebSocket; it is accepted with
+	// Response.Status 101.
+	Upgrade
+)
+
+// Protocol is how a connection carries messages.
+type Protocol uint8
+
+const (
+	HTTP Protocol = iota
+	WebSocket
+	Stdio
+)
+
+func (p Protocol) String() string { return [...]string{"http", "websocket", "stdio"}[p] }
+
+// Header holds the header fields of an HTTP request, or of the upgrade request
+// of a WebSocket, that mean something above. A nil slice is an absent field.
+type Header struct {
+	Authorization   []byte
+	Origin          []byte
+	UserAgent       []byte
+	AcceptLanguage  []byte
+	SessionID       []byte // Mcp-Session-Id
+	LastEventID     []byte
+	ProtocolVersion []byte // MCP-Protocol-Version
+	Method          []byte // Mcp-Method
+	Name            []byte // Mcp-Name
+	// Params are the Mcp-Param-<name> fields; nil where there is no HTTP header.
+	Params Params
+}
+
+// Params gives access to the Mcp-Param-<name> header fields of a request.
+type Params interface {
+	// Param returns the value of Mcp-Param-<name>, compared without regard to
+	// case, and whether the field is there.
+	Param(name string) ([]byte, bool)
+	clone() Params
+}
+
+// Request is one thing a client asks for. It and its views are the
+// Dispatcher's until Dispatch returns; Detach makes a copy that lives on.
+type Request struct {
+	Kind   Kind
+	Link   *Link
+	Header *Header
+	// Body is the raw JSON of the message.
+	Body []byte
+
+	owned  *buffer.Buffer
+	origin origin
+}
+
+// origin is the transport's side of a Request that is still on the loop.
+type origin interface {
+	// detach returns the body in memory of its own, and a Stream for other
+	// goroutines.
+	detach(r *Request) (*buffer.Buffer, Stream)
+}
+
+// Detach lets a request leave the loop: it returns a Request with a body (and,
+// when headers is true, header fields; otherwise none) in memory of its own,
+// and a Stream that any goroutine may use. The old Stream must not be used any
+// more. Release gives the body back. Only inside Dispatch, once.
+func (r *Request) Detach(headers bool) (*Request, Stream) {
+	body, stream := r.origin.detach(r)
+	d := &Request{Kind: r.Kind, Link: r.Link, owned: body}
+	if body != nil {
+		d.Body = body.B
+	}
+	if headers && r.Header != nil {
+		d.Header = r.Header.clone()
+	}
+	return d, stream
+}
+
+// Release gives the body of a detached request back. Body is dead afterwards.
+func (r *Request) Release() {
+	buffer.Put(r.owned)
+	r.owned, r.Body = nil, nil
+}
+
+func (h *Header) clone() *Header {
+	c := *h
+	for _, f := range [...]*[]byte{
+		&c.Authorization, &c.Origin, &c.UserAgent, &c.AcceptLanguage, &c.SessionID,
+		&c.LastEventID, &c.ProtocolVersion, &c.Method, &c.Name,
+	} {
+		if *f != nil {
+			*f = append([]byte{}, *f...)
+		}
+	}
+	if h.Params != nil {
+		c.Params = h.Params.clone()
+	}
+	return &c
+}
+
+// Link is the connection that requests arrive on, as the gate sees it.
+type Link struct {
+	// ID is unique in the process.
+	ID uint64
+	// Protocol tells how messages travel. On WebSocket and stdio all messages
+	// share the connection; on HTTP each has an exchange of its own.
+	Protocol Protocol
+	// Remote is the client's address, after trusted proxies. Empty on stdio.
+	Remote string
+	// State is the gate's own; the transport only keeps it. It is set in
+	// Dispatcher.Opened and never changed.
+	State any
+
+	// Send queues a whole JSON-RPC message, framed, outside of any request.
+	// droppable ones may be lost to a slow reader. Nil on HTTP. Any goroutine.
+	Send func(msg []byte, droppable bool) bool
+	// Close ends the connection: on WebSocket with this close code and reason.
+	// Any goroutine.
+	Close func(code uint16, reason string)
+
+	conn *loop.Conn
+}
+
+// Response is the one answer to a Request.
+type Response struct {
+	// Status is the HTTP status; other transports ignore it, except that 101
+	// accepts an Upgrade.
+	Status int
+	// Body is one JSON-RPC message, or nil for none. The Stream takes it.
+	Body *buffer.Buffer
+	// SessionID is sent as Mcp-Session-Id when it is not empty.
+	SessionID string
+	// RetryAfter is sent as Retry-After (seconds) when it is not zero.
+	RetryAfter int
+	// Challenge is sent as WWW-Authenticate when it is not empty.
+	Challenge string
+	// Allow is sent as Allow when it is not empty.
+	Allow string
+}
+
+// Stream is the way back for one Request. The one that Dispatch is given is for
+// its goroutine and until it returns; the one from Request.Detach is for any.
+type Stream interface {
+	// Notify sends one whole JSON-RPC notification ahead of the answer. The
+	// first one turns an HTTP answer into an event stream. msg is copied.
+	// It returns false when the notification was lost: the reader is too slow
+	// or gone, or does not accept an event stream.
+	Notify(msg []byte) bool
+	// Respond sends the answer and ends the request. The first call counts;
+	// what a later one brings is dropped.
+	Respond(r Response)
+	// Open begins an event stream at once, before there is anything to say.
+	Open(sessionID string)
+	// End ends an event stream that has no answer (OpenStream).
+	End()
+}
+
+// Dispatcher is what stands above the transports: the gate.
+type Dispatcher interface {
+	// Opened is called for a new connection, on its loop, before anything else.
+	Opened(l *Link)
+	// Dispatch handles a request. It is called on the connection's loop (stdio:
+	// on the reader's goroutine) and must not block.
+	Dispatch(r *Request, s Stream)
+	// Drain is called once when the server shuts down, on l's loop: a Link with
+	// nothing in flight should be closed soon.
+	Drain(l *Link)
+	// Closed is called exactly once after the last Dispatch, on l's loop.
+	Closed(l *Link)
+}
