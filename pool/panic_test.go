@@ -69,7 +69,7 @@ type brokenHandler struct{ slog.Handler }
 func (brokenHandler) Handle(context.Context, slog.Record) error { panic("log") }
 
 func TestPanicInLogHandler(t *testing.T) {
-	p := New(Config{Logger: slog.New(brokenHandler{slog.NewTextHandler(io.Discard, nil)})})
+	p := New(Config{Logger: slog.New(brokenHandler{slog.DiscardHandler})})
 	boom := &panicker{value: "boom"}
 	mustSubmit(t, p, Blocking, nil, boom)
 	drain(t, p)

@@ -249,7 +249,7 @@ func TestBlockingWorkersComeAndGo(t *testing.T) {
 		time.Sleep(time.Minute - 1)
 		workers(3)
 		mustSubmit(t, p, Blocking, nil, nothing) // keeps one of them
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		workers(1)
 		time.Sleep(time.Minute)
 		workers(0)

@@ -150,16 +150,14 @@ func TestDialWebSocketRejects(t *testing.T) {
 		"no subprotocol": func(c net.Conn) { upgrade(c, "") },
 		"extension":      func(c net.Conn) { upgrade(c, mcpProtocol+"Sec-WebSocket-Extensions: x\r\n") },
 		"wrong key": func(c net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(c))
 			trickle(c, "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n"+mcpProtocol+"\r\n")
 		},
 		"status": func(c net.Conn) {
+			_, _ = http.ReadRequest(bufio.NewReader(c))
 			trickle(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 		},
-		"end": func(c net.Conn) {
-			if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
-				return
-			}
-		},
+		"end": func(c net.Conn) { _, _ = http.ReadRequest(bufio.NewReader(c)) },
 	} {
 		_, err := DialWebSocket(t.Context(), listen(t, serve), "/mcp")
 		if err == nil {

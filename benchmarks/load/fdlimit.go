@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"millrace/benchmarks/client"
@@ -148,7 +149,8 @@ func (v *verdicts) judge(ctx context.Context, err error) {
 	switch {
 	case err == nil:
 		v.served.Add(1)
-	case errors.Is(err, client.ErrNoAnswer), errors.As(err, &status) && status.Status == 503:
+	// A server that answers 503 and closes before it has read the request resets the connection: also a refusal.
+	case errors.Is(err, client.ErrNoAnswer), errors.Is(err, syscall.ECONNRESET), errors.As(err, &status) && status.Status == 503:
 		v.refused.Add(1)
 	case isDialError(err):
 		v.dialFailed.Add(1)

@@ -93,6 +93,7 @@ func (r *Report) print(w io.Writer) {
 	if r.Latency != nil {
 		r.Latency.print(tw)
 	}
+	_ = tw.Flush() // the checks are a table of their own
 	for _, c := range r.Checks {
 		verdict := "ok"
 		if !c.OK {

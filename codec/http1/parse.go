@@ -42,7 +42,7 @@ func (r *Request) Parse(b []byte, lim *Limits) (n int, err error) {
 		r.buf = b
 		err = r.parse(b, lim)
 	}
-	if err == io.ErrUnexpectedEOF {
+	if err == io.ErrUnexpectedEOF { //nolint:errorlint // parse returns it bare, and this is the hot path
 		if !full {
 			return 0, err
 		}

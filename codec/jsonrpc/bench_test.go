@@ -7,18 +7,25 @@ import (
 	"testing"
 )
 
-// call350 is a tools/call of 350 bytes as hosts send them.
+// call350 is a tools/call with many short members, text350 one of the same
+// size, about 350 bytes, whose weight is one text.
 const call350 = `{"jsonrpc":"2.0","id":12345,"method":"tools/call","params":{"name":"search_documents",` +
 	`"arguments":{"query":"the quick brown fox jumps over the lazy dog","limit":25,"offset":0,"exact":true,` +
 	`"tags":["alpha","beta","gamma"],"score":0.75},"_meta":{"progressToken":"tok-8c1f",` +
 	`"io.modelcontextprotocol/clientInfo":{"name":"host","version":"1.4.2"},"trace":"00-4bf92f3577b34da6"}}}`
 
+const text350 = `{"jsonrpc":"2.0","id":12345,"method":"tools/call","params":{"name":"echo","arguments":{"text":"` +
+	`the quick brown fox jumps over the lazy dog and the quick brown fox jumps over the lazy dog again, ` +
+	`the quick brown fox jumps over the lazy dog and the quick brown fox jumps over the lazy dog again, ` +
+	`and again"},"_meta":{"progressToken":"tok-8c1f7a"}}}`
+
 // call1M is a call with one argument of 1 MiB.
 var call1M = []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"store","arguments":{"text":"` +
 	strings.Repeat("sixteen bytes - ", 1<<16) + `"}}}`)
 
-func BenchmarkParse350B(b *testing.B) { benchParse(b, []byte(call350)) }
-func BenchmarkParse1MiB(b *testing.B) { benchParse(b, call1M) }
+func BenchmarkParse350B(b *testing.B)     { benchParse(b, []byte(call350)) }
+func BenchmarkParseText350B(b *testing.B) { benchParse(b, []byte(text350)) }
+func BenchmarkParse1MiB(b *testing.B)     { benchParse(b, call1M) }
 
 // The costliest shapes a peer can choose within the limits.
 func BenchmarkParse10kKeys(b *testing.B) { benchParse(b, manyKeys(1, 9_000)) }

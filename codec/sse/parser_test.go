@@ -133,7 +133,7 @@ func TestParserState(t *testing.T) {
 }
 
 func TestParseRetry(t *testing.T) {
-	most := int64(math.MaxInt64 / int64(time.Millisecond))
+	most := math.MaxInt64 / int64(time.Millisecond)
 	for ms, want := range map[int64]bool{0: true, most - 1: true, most: true, most + 1: false, math.MaxInt64: false} {
 		wait, ok := parseRetry(strconv.AppendInt(nil, ms, 10))
 		if ok != want || ok && wait != time.Duration(ms)*time.Millisecond {

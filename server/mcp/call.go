@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 
 	"millrace/codec/jsonrpc"
@@ -16,27 +17,20 @@ const maxEchoedName = 128
 
 // resolveTool finds the tool of a tools/call, and its arguments.
 func (s *Server) resolveTool(c *Call) {
-	named := false
-	for key, value := range jsonrpc.Members(c.Params) {
-		switch string(key) {
-		case "name":
-			c.name, named = jsonrpc.UnquoteView(value)
-		case "arguments":
-			// Some clients send null for no arguments.
-			if string(value) != "null" {
-				c.args = value
-			}
-		}
+	name, args := c.Meta.beside.name, c.Meta.beside.arguments
+	// Some clients send null for no arguments.
+	if args == nil || string(args) == "null" {
+		args = noArguments
 	}
+	c.args = args
+	var named bool
+	c.name, named = jsonrpc.UnquoteView(name)
 	switch {
 	case !named:
 		c.fail(statusBadRequest, jsonrpc.CodeInvalidParams, "tools/call needs params.name, a string")
-	case c.args != nil && !isObject(c.args):
+	case !isObject(args):
 		c.fail(statusBadRequest, jsonrpc.CodeInvalidParams, "params.arguments must be an object")
 	default:
-		if c.args == nil {
-			c.args = noArguments
-		}
 		c.tool = s.snapshot().tools[string(c.name)]
 	}
 }
@@ -86,6 +80,9 @@ func handleCallTool(ctx context.Context, _ string, request Request) (Result, err
 			Message: "unknown tool " + strconv.Quote(shortName(req.Params.Name)),
 		}
 	}
+	if len(req.Params.Arguments) == 0 { // middleware again
+		req.Params.Arguments = json.RawMessage("{}")
+	}
 	req.Params.Arguments = t.input.ApplyDefaults(req.Params.Arguments)
 	if err := t.input.Validate(req.Params.Arguments); err != nil {
 		return t.refuse(call.rev, err)
@@ -104,8 +101,8 @@ func handleCallTool(ctx context.Context, _ string, request Request) (Result, err
 		return res, nil
 	}
 	if err := t.checkOutput(res); err != nil {
-		s.log.LogAttrs(ctx, levelError, "mcp: a tool's output does not match its OutputSchema",
-			stringAttr("tool", t.tool.Name), stringAttr("err", err.Error()))
+		s.log.LogAttrs(ctx, slog.LevelError, "mcp: a tool's output does not match its OutputSchema",
+			slog.String("tool", t.tool.Name), slog.String("err", err.Error()))
 		wrong := &CallToolResult{}
 		wrong.SetError(fmt.Errorf("tool %q returned an output that does not match its output schema: %w", t.tool.Name, err))
 		return wrong, nil

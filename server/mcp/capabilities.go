@@ -1,5 +1,7 @@
 package mcp
 
+import "encoding/json"
+
 // ServerCapabilities are what a server can do, as clients are told.
 type ServerCapabilities struct {
 	Experimental map[string]any `json:"experimental,omitempty"`
@@ -16,11 +18,26 @@ type ToolCapabilities struct {
 
 // ClientCapabilities are what a client can do, as it says.
 type ClientCapabilities struct {
-	Experimental map[string]any           `json:"experimental,omitempty"`
-	Extensions   map[string]any           `json:"extensions,omitempty"`
-	Roots        *RootCapabilities        `json:"roots,omitempty"`
-	Sampling     *SamplingCapabilities    `json:"sampling,omitempty"`
-	Elicitation  *ElicitationCapabilities `json:"elicitation,omitempty"`
+	Experimental map[string]any `json:"experimental,omitempty"`
+	Extensions   map[string]any `json:"extensions,omitempty"`
+	// Roots cannot tell whether the client has roots at all; RootsV2 can, nil
+	// meaning that it has not. Both are decoded, RootsV2 is encoded.
+	Roots       RootCapabilities         `json:"-"`
+	RootsV2     *RootCapabilities        `json:"roots,omitempty"`
+	Sampling    *SamplingCapabilities    `json:"sampling,omitempty"`
+	Elicitation *ElicitationCapabilities `json:"elicitation,omitempty"`
+}
+
+// UnmarshalJSON decodes capabilities as clients send them.
+func (c *ClientCapabilities) UnmarshalJSON(data []byte) error {
+	type plain ClientCapabilities
+	if err := json.Unmarshal(data, (*plain)(c)); err != nil {
+		return err
+	}
+	if c.RootsV2 != nil {
+		c.Roots = *c.RootsV2
+	}
+	return nil
 }
 
 // RootCapabilities describe a client's support of roots.

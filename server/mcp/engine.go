@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -78,7 +79,8 @@ type Call struct {
 	// copies.
 	ID     []byte
 	Params []byte // raw JSON, nil when absent
-	Meta   CallMeta
+	// Meta is what ParseMeta found in Params; left zero, the engine calls it.
+	Meta CallMeta
 	// Version is the revision of the call when there is no session that knows.
 	Version string
 	// Modern tells that the call is of the stateless era, 2026-07-28 and later.
@@ -98,7 +100,7 @@ type Call struct {
 	status  int            // of failure
 	tool    *serverTool    // tools/call; nil: no such tool
 	name    []byte         // tools/call
-	args    []byte         // tools/call; nil when absent
+	args    []byte         // tools/call; never nil
 
 	active *activeCall // what handlers see of the call, once there is one
 }
@@ -151,6 +153,14 @@ func (s *Server) resolve(c *Call) {
 	}
 	c.planned = true
 	c.rev = c.revision()
+	if !c.Meta.parsed {
+		meta, err := ParseMeta(c.Params)
+		if err != nil {
+			c.fail(statusBadRequest, err.Code, err.Message)
+			return
+		}
+		c.Meta = meta
+	}
 	m := methods[c.Method]
 	if m == nil || !m.serves(c.Modern) {
 		c.fail(statusNotFound, jsonrpc.CodeMethodNotFound, "Method not found")
@@ -160,8 +170,6 @@ func (s *Server) resolve(c *Call) {
 	switch {
 	case !c.Modern && !m.early && !c.Session.negotiated():
 		c.fail(statusBadRequest, jsonrpc.CodeInvalidRequest, "initialize must be the first request of a session")
-	case len(c.Params) > 0 && !isObject(c.Params):
-		c.fail(statusBadRequest, jsonrpc.CodeInvalidParams, "params must be an object")
 	case m.tool:
 		s.resolveTool(c)
 	}
@@ -207,6 +215,9 @@ func (s *Server) Serve(ctx context.Context, c *Call, dst []byte) (out []byte, st
 			out, status = s.appendFailure(dst, c, "failed because of an internal error"), statusOK
 		}
 	}()
+	if c.failure == nil && c.method.notification {
+		c.fail(statusNotFound, jsonrpc.CodeMethodNotFound, "Method not found")
+	}
 	if c.failure != nil {
 		return jsonrpc.AppendError(dst, c.ID, c.failure), c.status
 	}
@@ -247,7 +258,7 @@ func (s *Server) respond(ctx context.Context, c *Call, dst []byte, res Result, f
 		if failed == nil {
 			return append(out, '}')
 		}
-		s.log.LogAttrs(ctx, levelError, "mcp: the result cannot be encoded", c.attrs(failed)...)
+		s.log.LogAttrs(ctx, slog.LevelError, "mcp: the result cannot be encoded", c.attrs(failed)...)
 		return s.appendFailure(dst, c, "returned a result that cannot be encoded as JSON")
 	}
 	return jsonrpc.AppendError(dst, c.ID, asError(failed))
@@ -287,8 +298,8 @@ func (s *Server) logPanic(ctx context.Context, c *Call, r any) {
 	if ok {
 		what = err.Error()
 	}
-	attrs := append(c.attrs(nil), stringAttr("panic", what), stringAttr("stack", string(debug.Stack())))
-	s.log.LogAttrs(ctx, levelError, "mcp: a handler panicked", attrs...)
+	attrs := append(c.attrs(nil), slog.String("panic", what), slog.String("stack", string(debug.Stack())))
+	s.log.LogAttrs(ctx, slog.LevelError, "mcp: a handler panicked", attrs...)
 }
 
 // Notified handles c, a client's notification other than
@@ -313,7 +324,7 @@ func (s *Server) Notified(ctx context.Context, c *Call) {
 		handle = *chain
 	}
 	if _, err := handle(ctx, c.Method, req); err != nil {
-		s.log.LogAttrs(ctx, levelWarn, "mcp: a notification failed", c.attrs(err)...)
+		s.log.LogAttrs(ctx, slog.LevelWarn, "mcp: a notification failed", c.attrs(err)...)
 	}
 }
 

@@ -279,3 +279,55 @@ func TestModernChecks(t *testing.T) {
 		t.Error("a legacy revision passes CheckVersion")
 	}
 }
+
+// TestMetaIsParsed serves calls whose Meta the host left to the engine.
+func TestMetaIsParsed(t *testing.T) {
+	s := fixture(nil)
+	for params, want := range map[string]struct {
+		text   string
+		status int
+	}{
+		`{"name":"echo","arguments":{"text":"x"}}`: {`"text":"x"`, 200},
+		`[]`: {"params must be an object", 400},
+		`{"_meta":5,"name":"echo","arguments":{"text":"x"}}`: {"params._meta must be an object", 400},
+		``: {"needs params.name", 400},
+	} {
+		call := &Call{Method: methodCallTool, ID: []byte("1"), Params: []byte(params), Modern: true}
+		if out, status := s.Serve(t.Context(), call, nil); status != want.status || !strings.Contains(string(out), want.text) {
+			t.Errorf("%s: %d %s", params, status, out)
+		}
+	}
+}
+
+// TestTimeoutBesideServe answers a call at its deadline while it still runs.
+func TestTimeoutBesideServe(t *testing.T) {
+	s := fixture(nil)
+	running, release := make(chan bool), make(chan bool)
+	AddTool(s, &Tool{Name: "slow"}, func(context.Context, *CallToolRequest, any) (*CallToolResult, any, error) {
+		running <- true
+		<-release
+		return nil, nil, nil
+	})
+	call := &Call{Method: methodCallTool, ID: []byte("1"), Params: []byte(`{"name":"slow"}`), Modern: true}
+	s.Plan(call)
+	done := make(chan bool)
+	go func() {
+		s.Serve(context.Background(), call, nil)
+		close(done)
+	}()
+	<-running
+	if out := s.AppendTimeout(nil, call, time.Second); !bytes.Contains(out, []byte("did not finish within 1s")) {
+		t.Errorf("AppendTimeout: %s", out)
+	}
+	release <- true
+	<-done
+}
+
+func TestNotificationAsRequest(t *testing.T) {
+	c := dial(t, fixture(nil), Version20251125)
+	if got, want := c.ask("notifications/initialized", ""), `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}`; got != want {
+		t.Errorf("got %s", got)
+	}
+	c.raw(`{"method":"tools/call","params":{"name":"panic"}}`) // a request without an id is ignored
+	c.raw(`{"method":"notifications/initialized","params":{"_meta":5}}`)
+}

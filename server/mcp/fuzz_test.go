@@ -74,7 +74,6 @@ func FuzzServe(f *testing.F) {
 		}
 		if c.method != nil && c.method.notification {
 			s.Notified(t.Context(), c)
-			return
 		}
 		out, status := s.Serve(t.Context(), c, nil)
 		if !bytes.HasPrefix(out, []byte(`{"jsonrpc":"2.0","id":"id",`)) || !json.Valid(out) || !jsonrpc.SingleLine(out) {

@@ -79,7 +79,7 @@ func (s *Server) newPage(r *registry, rev revision, from int) (page, error) {
 	p := page{from: from, to: from}
 	size := 0
 	for p.to < len(r.sorted) && p.to-from < s.opts.PageSize {
-		size += r.sorted[p.to].size()
+		size += r.sorted[p.to].size
 		if size > pageBytes && p.to > from {
 			break
 		}
@@ -154,7 +154,7 @@ func handleListTools(_ context.Context, _ string, req Request) (Result, error) {
 func fastListTools(s *Server, c *Call, dst []byte) ([]byte, *jsonrpc.Error) {
 	reg := s.snapshot()
 	from := 0
-	if raw := jsonrpc.Member(c.Params, "cursor"); raw != nil && string(raw) != "null" {
+	if raw := c.Meta.beside.cursor; raw != nil && string(raw) != "null" {
 		cursor, ok := jsonrpc.Unquote(raw)
 		if !ok {
 			return dst, wrongType("params.cursor", "a string")

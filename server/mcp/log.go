@@ -5,13 +5,6 @@ import (
 	"strconv"
 )
 
-const (
-	levelError = slog.LevelError
-	levelWarn  = slog.LevelWarn
-)
-
-func stringAttr(key, value string) slog.Attr { return slog.String(key, value) }
-
 // attrs describes c for a log line, without its arguments.
 func (c *Call) attrs(err error) []slog.Attr {
 	attrs := []slog.Attr{slog.String("method", c.Method)}

@@ -59,6 +59,9 @@ type CallMeta struct {
 	// anything in it that it does not get otherwise.
 	raw    []byte
 	custom bool
+	// beside are other members of params, raw, found on the way.
+	beside struct{ name, arguments, cursor []byte }
+	parsed bool
 }
 
 // ParseMeta reads the _meta object of params, which is JSON out of an accepted
@@ -66,22 +69,33 @@ type CallMeta struct {
 // fields of a wrong type. It allocates nothing unless a name or value has
 // escapes.
 func ParseMeta(params []byte) (CallMeta, *jsonrpc.Error) {
-	var m CallMeta
+	m := CallMeta{parsed: true}
 	if len(params) == 0 {
 		return m, nil
 	}
 	if !isObject(params) {
 		return m, wrongType("params", "an object")
 	}
-	raw := jsonrpc.Member(params, "_meta")
-	if raw == nil {
+	for name, value := range jsonrpc.Members(params) {
+		switch string(name) {
+		case "_meta":
+			m.raw = value
+		case "name":
+			m.beside.name = value
+		case "arguments":
+			m.beside.arguments = value
+		case "cursor":
+			m.beside.cursor = value
+		}
+	}
+	if m.raw == nil {
 		return m, nil
 	}
-	if !isObject(raw) {
+	if !isObject(m.raw) {
 		return m, wrongType("params._meta", "an object")
 	}
-	m.Present, m.raw = true, raw
-	for name, value := range jsonrpc.Members(raw) {
+	m.Present = true
+	for name, value := range jsonrpc.Members(m.raw) {
 		if err := m.set(name, value); err != nil {
 			return CallMeta{}, err
 		}

@@ -52,38 +52,33 @@ func (m *method) serves(modern bool) bool {
 	return m.eras&legacyEra != 0
 }
 
-// methods is the protocol: what clients may send, and in which era. It is
-// filled by init because handlers look methods up in it.
-var methods map[string]*method
-
-func init() {
-	methods = map[string]*method{
-		methodInitialize: {
-			eras: legacyEra, early: true,
-			decode: decodeInitialize, handle: handleInitialize,
-		},
-		methodInitialized: {
-			eras: legacyEra, notification: true,
-			hook:   func(s *Server) bool { return s.opts.InitializedHandler != nil },
-			decode: decodeParams[InitializedParams], handle: handleInitialized,
-		},
-		methodPing: {
-			eras: legacyEra, early: true,
-			fast: fastPing, decode: decodeParams[PingParams], handle: handlePing,
-		},
-		methodDiscover: {
-			eras: modernEra,
-			fast: fastDiscover, decode: decodeParams[DiscoverParams], handle: handleDiscover,
-		},
-		methodListTools: {
-			eras: bothEras,
-			fast: fastListTools, decode: decodeListTools, handle: handleListTools,
-		},
-		methodCallTool: {
-			eras: bothEras, tool: true,
-			decode: decodeCallTool, handle: handleCallTool,
-		},
-	}
+// methods is the protocol: what clients may send, and in which era.
+var methods = map[string]*method{
+	methodInitialize: {
+		eras: legacyEra, early: true,
+		decode: decodeInitialize, handle: handleInitialize,
+	},
+	methodInitialized: {
+		eras: legacyEra, notification: true,
+		hook:   func(s *Server) bool { return s.opts.InitializedHandler != nil },
+		decode: decodeParams[InitializedParams], handle: handleInitialized,
+	},
+	methodPing: {
+		eras: legacyEra, early: true,
+		fast: fastPing, decode: decodeParams[PingParams], handle: handlePing,
+	},
+	methodDiscover: {
+		eras: modernEra,
+		fast: fastDiscover, decode: decodeParams[DiscoverParams], handle: handleDiscover,
+	},
+	methodListTools: {
+		eras: bothEras,
+		fast: fastListTools, decode: decodeListTools, handle: handleListTools,
+	},
+	methodCallTool: {
+		eras: bothEras, tool: true,
+		decode: decodeCallTool, handle: handleCallTool,
+	},
 }
 
 // dispatch is the innermost receiving MethodHandler.

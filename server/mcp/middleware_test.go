@@ -106,6 +106,10 @@ func TestMiddlewareChanges(t *testing.T) {
 			req.Params.Arguments = rawJSON(`{"a":1,"b":2}`)
 			return h(context.Background(), methodCallTool, req)
 		}, `"structuredContent":{"sum":3}`},
+		{"no arguments", func(h MethodHandler, req *CallToolRequest) (Result, error) {
+			req.Params.Arguments = nil
+			return h(context.Background(), methodCallTool, req)
+		}, `missing required property`},
 		{"rename to nothing", func(h MethodHandler, req *CallToolRequest) (Result, error) {
 			req.Params.Name = strings.Repeat("x", 500)
 			return h(context.Background(), methodCallTool, req)

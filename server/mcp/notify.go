@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"millrace/codec/jsonrpc"
@@ -85,6 +86,6 @@ func (s *Server) announceTo(ss *ServerSession) {
 		Session: ss, Params: &ToolListChangedParams{}, Extra: &RequestExtra{},
 	})
 	if err != nil {
-		s.log.LogAttrs(ctx, levelWarn, "mcp: a notification was not sent", c.attrs(err)...)
+		s.log.LogAttrs(ctx, slog.LevelWarn, "mcp: a notification was not sent", c.attrs(err)...)
 	}
 }

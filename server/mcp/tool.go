@@ -133,6 +133,7 @@ type serverTool struct {
 	input   *schema.Validator
 	output  *schema.Validator // nil: no output schema
 	encoded encodedTool
+	size    int // of what appendTool appends for the newest revision
 }
 
 // encodedTool is the JSON of what appendTool puts together; nil when absent.
@@ -186,6 +187,7 @@ func (s *Server) newTool(t *Tool, h ToolHandler) (*serverTool, error) {
 			return nil, fmt.Errorf("OutputSchema: %w", err)
 		}
 	}
+	st.size = len(st.appendTool(nil, newest))
 	for _, warning := range report.Warnings {
 		s.log.Warn("mcp: a tool may not work with every client", "tool", t.Name, "warning", warning)
 	}
@@ -249,13 +251,6 @@ func (t *serverTool) appendTool(dst []byte, rev revision) []byte {
 		dst = appendRaw(dst, `,"_meta":`, e.meta)
 	}
 	return append(dst, '}')
-}
-
-// size is about as long as what appendTool appends.
-func (t *serverTool) size() int {
-	e := &t.encoded
-	return len(t.tool.Name) + len(t.tool.Title) + len(t.tool.Description) +
-		len(e.input) + len(e.output) + len(e.annotations) + len(e.icons) + len(e.meta) + 128
 }
 
 // appendRaw appends a member with a raw value unless that is absent.

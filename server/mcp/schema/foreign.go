@@ -9,10 +9,11 @@ import (
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// maxEvaluations bounds the work of the foreign engine on one value: JSON
-// values in the instance times schemas applied to each. The engine keeps every
-// violation it finds (some 200 bytes each), so this bounds memory too: about
-// 50 MiB and a quarter of a second at worst.
+// maxEvaluations bounds the work of the foreign engine on one value: the JSON
+// values of the instance (long numbers count for more) times the schemas that
+// one of them is checked against. The engine keeps every violation that it
+// finds, some 200 bytes each, so this bounds memory as well: tens of MiB and
+// less than a second at worst.
 const maxEvaluations = 250_000
 
 // documentURL is the base of references. Its scheme is known to no loader.
@@ -119,8 +120,8 @@ func (f *foreign) validate(raw []byte) (err error) {
 	if !s.document() {
 		return syntaxError(s.fault, s.at)
 	}
-	if s.values > f.maxValues {
-		return &Error{Message: fmt.Sprintf("has %d JSON values, more than the %d that can be checked against this schema", s.values, f.maxValues)}
+	if s.cost > f.maxValues {
+		return &Error{Message: fmt.Sprintf("has %d JSON values, more than the %d that can be checked against this schema", s.cost, f.maxValues)}
 	}
 	doc, err := santhosh.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {

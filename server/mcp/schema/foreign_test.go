@@ -129,3 +129,30 @@ func TestUniqueItemsDoesNotCollide(t *testing.T) {
 		t.Errorf("%d bytes took %v", len(in), d)
 	}
 }
+
+func TestLongNumbersCostMore(t *testing.T) {
+	tests := []struct {
+		lit  string
+		cost int
+		ok   bool
+	}{
+		{"1", 0, true}, {"-1.5e-10", 0, true}, {"1e200", 1, true}, {"1e-1000", 5, true}, {"1E1001", 5, false},
+		{strings.Repeat("1", 250), 2, true}, {strings.Repeat("1", 1001), 0, false},
+	}
+	for _, tt := range tests {
+		if cost, ok := numberCost([]byte(tt.lit)); cost != tt.cost || ok != tt.ok {
+			t.Errorf("numberCost(%.10s) = %d, %v, want %d, %v", tt.lit, cost, ok, tt.cost, tt.ok)
+		}
+	}
+	v := mustCompile(t, `{"items":{"anyOf":[{"type":"integer"}]}}`)
+	n := v.foreign.maxValues / 6
+	list := func(n int) []byte {
+		return []byte("[" + strings.TrimSuffix(strings.Repeat("1e1000,", n), ",") + "]")
+	}
+	if err := v.Validate(list(n - 1)); err != nil {
+		t.Errorf("%d costly numbers: %v", n-1, err)
+	}
+	if err := v.Validate(list(n + 1)); err == nil {
+		t.Errorf("%d costly numbers are checked", n+1)
+	}
+}

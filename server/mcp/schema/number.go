@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"math/big"
 	"math/bits"
 )
@@ -210,18 +211,20 @@ func smallInt(lit []byte) (int64, bool) {
 	return v, true
 }
 
-// costly reports whether a literal is beyond what math/big may be given.
-func costly(lit []byte) bool {
+// numberCost is what a literal costs as a big.Rat beyond a short one, in units
+// of such a short one, and false if it is too much to ask of math/big.
+func numberCost(lit []byte) (cost int, ok bool) {
 	if len(lit) > maxNumberBytes {
-		return true
+		return 0, false
 	}
-	for i, c := range lit {
-		if c|0x20 == 'e' {
-			exp := parseExponent(lit[i+1:])
-			return exp > maxExponent || exp < -maxExponent
-		}
+	exp := int64(0)
+	if i := bytes.IndexAny(lit, "eE"); i >= 0 {
+		exp = parseExponent(lit[i+1:])
 	}
-	return false
+	if exp < 0 {
+		exp = -exp
+	}
+	return len(lit)/100 + int(exp)/200, exp <= maxExponent
 }
 
 // ratText writes a number that came from a decimal literal exactly.

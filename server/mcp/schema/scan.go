@@ -26,9 +26,9 @@ const (
 type scanner struct {
 	b        []byte
 	maxDepth int  // arrays and objects that may be open at once
-	bounded  bool // refuse numbers that are costly as big.Rat
+	bounded  bool // refuse numbers that are too costly as big.Rat
 	depth    int
-	values   int // values seen, containers included
+	cost     int // values seen, containers included; long numbers count for more
 	fault    fault
 	at       int // where the fault is
 }
@@ -58,7 +58,7 @@ func (s *scanner) value(i int) int {
 	if i >= len(s.b) {
 		return s.fail(faultSyntax, i)
 	}
-	s.values++
+	s.cost++
 	end := -1
 	switch c := s.b[i]; c {
 	case '"':
@@ -73,8 +73,12 @@ func (s *scanner) value(i int) int {
 		end = scanWord(s.b, i, "null")
 	default:
 		end = scanNumber(s.b, i)
-		if end >= 0 && s.bounded && costly(s.b[i:end]) {
-			return s.fail(faultNumber, i)
+		if end >= 0 && s.bounded {
+			cost, ok := numberCost(s.b[i:end])
+			if !ok {
+				return s.fail(faultNumber, i)
+			}
+			s.cost += cost
 		}
 	}
 	if end < 0 {

@@ -1,0 +1,77 @@
+# make help lists the targets.
+
+GO       ?= go
+OUT      := out
+BIN      := bin
+LINT     := $(OUT)/golangci-lint
+LINT_VER := v2.15.0
+# Packages of this module that are ours to cover. Helpers for tests are not.
+PKGS     := $(shell $(GO) list ./... | grep -v -e /looptest -e /mcptest)
+# Statements of our packages that tests must reach.
+COVERAGE := 90
+FUZZTIME := 5s
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+run: ## the daemon with demo tools on 127.0.0.1:8080
+	$(GO) run ./cmd/millrace serve --demo
+
+build: ## bin/millrace
+	$(GO) build -trimpath -o $(BIN)/millrace ./cmd/millrace
+
+test: ## all tests of this module
+	$(GO) test ./...
+
+race: ## all tests under the race detector, in random order
+	$(GO) test -race -shuffle=on ./...
+
+$(LINT):
+	GOBIN=$(abspath $(OUT)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VER)
+
+lint: $(LINT) ## gofmt, go vet, golangci-lint at a pinned version, tidy modules
+	$(GO) vet ./...
+	$(LINT) run ./...
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+cover: ## coverage of our packages; fails under $(COVERAGE) % of statements
+	@mkdir -p $(OUT)
+	$(GO) test -count=1 -coverpkg=$(shell echo $(PKGS) | tr ' ' ',') -coverprofile=$(OUT)/coverage.out ./... > $(OUT)/coverage.txt || (cat $(OUT)/coverage.txt; exit 1)
+	@$(GO) tool cover -func=$(OUT)/coverage.out | tail -n 1
+	@$(GO) tool cover -func=$(OUT)/coverage.out | awk -v want=$(COVERAGE) \
+	  'END { sub("%", "", $$NF); if ($$NF + 0 < want) { print "coverage " $$NF " % is under " want " %"; exit 1 } }'
+
+fuzz: ## every fuzz target for $(FUZZTIME)
+	@for pkg in $(PKGS); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "fuzz $$pkg $$f"; \
+	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -parallel 2 $$pkg > $(OUT)/fuzz.txt 2>&1 || { cat $(OUT)/fuzz.txt; exit 1; }; \
+	  done; \
+	done
+
+interop: ## third-party clients against the real daemon (needs npm for half of them)
+	cd server/interop && { command -v npm >/dev/null && npm ci --no-audit --no-fund --loglevel=error || true; } && $(GO) test -count=1 -v ./...
+
+load: ## load, drain and descriptor tests at full size, by hand (minutes)
+	cd benchmarks && $(GO) test ./... && $(GO) run ./load all
+
+load-short: ## the same, small, without latency gates
+	cd benchmarks && $(GO) test ./... && $(GO) run ./load all --short
+
+bench: ## micro-benchmarks of our packages
+	$(GO) test -run '^$$' -bench . -benchmem $(PKGS)
+
+ci: ## everything that a change must pass
+	@mkdir -p $(OUT)
+	$(MAKE) test
+	$(MAKE) lint
+	$(MAKE) race
+	$(MAKE) cover
+	$(MAKE) fuzz FUZZTIME=2s
+	$(MAKE) interop
+	$(MAKE) load-short
+
+.PHONY: help run build test race lint cover fuzz interop load load-short bench ci
