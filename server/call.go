@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"millrace/codec/jsonrpc"
 	"millrace/pool"
@@ -73,31 +72,6 @@ func methodName(b []byte) string {
 		return "ping"
 	}
 	return string(b)
-}
-
-// rebase moves the views of the call from one copy of the body to another.
-func (c *call) rebase(from, to []byte) {
-	m := &c.mcp
-	for _, view := range [...]*[]byte{
-		&m.ID, &m.Params, &m.Meta.ProtocolVersion, &m.Meta.ClientInfo, &m.Meta.ClientCapabilities,
-		&m.Meta.ProgressToken, &m.Meta.LogLevel,
-	} {
-		*view = rebaseView(*view, from, to)
-	}
-}
-
-// rebaseView returns the part of to that view was of from. A view that is not
-// part of from (a string that had escapes) has memory of its own.
-func rebaseView(view, from, to []byte) []byte {
-	if len(view) == 0 || len(from) == 0 {
-		return view
-	}
-	base, at := uintptr(unsafe.Pointer(&from[0])), uintptr(unsafe.Pointer(&view[0]))
-	if at < base || at >= base+uintptr(len(from)) {
-		return view
-	}
-	off := at - base
-	return to[off : off+uintptr(len(view)) : off+uintptr(len(view))]
 }
 
 // serveInline runs the call where it stands, usually on the event loop.

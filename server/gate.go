@@ -255,7 +255,7 @@ func (in *inbound) leave(c *call) {
 		old := in.req.Body
 		in.req, in.stream = in.req.Detach(false)
 		in.detached = true
-		c.rebase(old, in.req.Body)
+		c.mcp.Rebase(old, in.req.Body)
 	}
 	c.req, c.stream = in.req, in.stream
 	c.mcp.Notifier = c

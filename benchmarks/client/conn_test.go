@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -262,5 +263,95 @@ func TestHTTPReadEvents(t *testing.T) {
 		t.Error(err)
 	} else if _, err := h.ReadBody(hd); err == nil {
 		t.Error("a body without length on a kept connection was accepted")
+	}
+}
+
+func TestLeave(t *testing.T) {
+	got := make(chan string, 1)
+	serve := func(c net.Conn) {
+		in := upgrade(c, mcpProtocol)
+		b, err := io.ReadAll(in)
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		got <- string(b[:1])
+	}
+	w, err := DialWebSocket(t.Context(), listen(t, serve), "/mcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.WritePart([]byte("half of this")); err != nil {
+		t.Error(err)
+	}
+	w.Abort()
+	if s := <-got; s != "\x81" {
+		t.Errorf("server read %q, want the start of a text frame", s)
+	}
+	if w, err = DialWebSocket(t.Context(), listen(t, serve), "/mcp"); err != nil {
+		t.Fatal(err)
+	}
+	w.Reset()
+	if s := <-got; !strings.Contains(s, "reset") {
+		t.Errorf("server saw %q, want a reset", s)
+	}
+}
+
+func TestAwaitEOF(t *testing.T) {
+	for _, tt := range []struct {
+		name, out string
+		ok        bool
+	}{
+		{"end", "HTTP/1.1 204 No Content\r\n\r\n", true},
+		{"more bytes", "HTTP/1.1 204 No Content\r\n\r\nmore", false},
+	} {
+		h := exchange(t, tt.out)
+		if _, err := h.ReadHead(); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.AwaitEOF(); (err == nil) != tt.ok {
+			t.Errorf("%s: AwaitEOF = %v", tt.name, err)
+		}
+	}
+	addr := listen(t, func(c net.Conn) { _, _ = io.ReadAll(c) })
+	h, err := DialHTTP(t.Context(), addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.SetDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.AwaitEOF(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("AwaitEOF of a connection that stays = %v", err)
+	}
+	h.Reset()
+}
+
+// TestBufferGrows reads a message that is larger than the first buffer and arrives with the next.
+func TestBufferGrows(t *testing.T) {
+	long := strings.Repeat("x", 3*keptBuffer)
+	addr := listen(t, func(c net.Conn) {
+		in := upgrade(c, mcpProtocol)
+		_, _ = io.WriteString(c, "\x81\x7f\x00\x00\x00\x00\x00\x03\x00\x00"+long+"\x81\x02hi")
+		_, _ = in.Discard(6)
+		trickle(c, "\x81\x02ho")
+	})
+	w, err := DialWebSocket(t.Context(), addr, "/mcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	for i, want := range []string{long, "hi", "ho"} {
+		if i == 2 {
+			if err := w.Write(nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := w.Read(); err != nil || string(got) != want {
+			t.Errorf("Read = %.20q of %d bytes, %v, want %.20q", got, len(got), err, want)
+		}
+	}
+	if len(w.in.b) > keptBuffer {
+		t.Errorf("kept a buffer of %d bytes, limit %d", len(w.in.b), keptBuffer)
 	}
 }

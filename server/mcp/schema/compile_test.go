@@ -207,6 +207,18 @@ func TestBoundOfRecursion(t *testing.T) {
 	}
 }
 
+// The same cost at each of the 65 levels of an instance adds up:
+// 1+n schemas at the root, and 2+n below it, through the reference.
+func TestBoundOfLevels(t *testing.T) {
+	for n, ok := range map[int]bool{1535: true, 1536: true, 1537: false} {
+		branches := strings.TrimSuffix(strings.Repeat(`{},`, n), ",")
+		_, err := Compile([]byte(`{"anyOf":[` + branches + `],"properties":{"c":{"$ref":"#"}}}`))
+		if (err == nil) != ok {
+			t.Errorf("%d branches at each level: %v, want accepted %v", n, err, ok)
+		}
+	}
+}
+
 func TestCompileWorstCase(t *testing.T) {
 	var chain strings.Builder
 	chain.WriteString(`{"$ref":"#/$defs/d0","$defs":{`)
