@@ -18,8 +18,12 @@ type backlog struct {
 
 func (b *backlog) empty() bool { return b.first == len(b.sizes) }
 
-// push adds a message of n bytes that is about to be handed to the socket.
-func (b *backlog) push(n int) {
+// push adds a message of n bytes that is about to be handed to the socket. The
+// wait of a first message begins now, not when the last one went out.
+func (b *backlog) push(n int, now time.Time) {
+	if b.empty() {
+		b.progress = now
+	}
 	b.sizes = append(b.sizes, n)
 	b.handed += int64(n)
 }
@@ -29,7 +33,7 @@ func (b *backlog) push(n int) {
 // and of the one that is now being written.
 func (b *backlog) settle(pending int, now time.Time) (freed int64) {
 	taken := b.handed - int64(pending)
-	if taken > b.taken || b.progress.IsZero() || b.empty() {
+	if taken > b.taken {
 		b.taken, b.progress = taken, now
 	}
 	for !b.empty() && b.base+int64(b.sizes[b.first]) <= taken {

@@ -63,7 +63,8 @@ type Config struct {
 	// pauses. Default: 1 MiB.
 	MaxQueued int64
 	// StallTimeout closes a connection with more than MaxQueued bytes queued
-	// that takes no byte for so long. Default: 10 s.
+	// that takes no byte for so long. A smaller backlog, such as the rest of one
+	// large answer, may stand still six times as long. Default: 10 s.
 	StallTimeout time.Duration
 	// Logger receives diagnostics. Default: slog.Default().
 	Logger *slog.Logger
@@ -72,6 +73,11 @@ type Config struct {
 // pauseAt is how many bytes of following requests a busy HTTP connection may
 // hold before the loop stops reading from it: one socket buffer's worth.
 const pauseAt = 64 << 10
+
+// maxHeld is how many it may hold at all. Each time gnet has written out a
+// backlog it lets one read through a pause (see Conn.applyPause), which a peer
+// can make happen as often as it likes.
+const maxHeld = 8 * pauseAt
 
 func (c Config) withDefaults() Config {
 	def(&c.Loops, 1)
@@ -105,7 +111,7 @@ func (c *Config) resolveMaxConnections() error {
 		return fmt.Errorf("reading the limit of open files: %w", err)
 	}
 	most := connectionsUnder(rl.Cur)
-	if c.MaxConnections == 0 {
+	if c.MaxConnections <= 0 {
 		c.MaxConnections = most
 	}
 	if c.MaxConnections > most {
@@ -124,6 +130,3 @@ func connectionsUnder(files uint64) int {
 	n := int(files) - max(64, int(files/10))
 	return max(n, 1)
 }
-
-// defaultBody is the body limit that a zero http1.Limits stands for.
-const defaultBody = 4 << 20

@@ -63,8 +63,8 @@ type Conn struct {
 	user    any
 	mode    mode
 	paused  bool
-	closing bool // close when everything queued is sent
-	opened  time.Time
+	closing bool // close when everything queued is sent; nothing more is read
+	aborted bool // close without sending more
 
 	in         *buffer.Buffer // bytes read and not yet parsed
 	head       *buffer.Buffer // the head of a request whose body is still coming
@@ -72,12 +72,10 @@ type Conn struct {
 	req        http1.Request
 	decoder    http1.Body
 	ws         websocket.Decoder
-	wsOpen     bool // the close handshake has not begun
 	wsSwitched bool // was a WebSocket, ever
 	exchange   uint64
 	busy       bool // an exchange is open
-	reading    bool // inside the parser, which a close must not pull its buffers from
-	aborted    bool // close without sending more
+	resumable  bool // in may be parsed on: what it waited for has come
 	keepAlive  bool // the open exchange may be followed by another
 	discarded  int  // bytes thrown away while lingering
 	pinned     int  // bytes counted in Engine.pinned
@@ -144,7 +142,8 @@ func (c *Conn) KeepAlive() bool { return c.keepAlive }
 func (c *Conn) Exchange() uint64 { return c.exchange }
 
 // SetAlarm has Handler.Alarm called once at t or up to a tick later. The zero
-// time clears it. It replaces an earlier alarm.
+// time clears it, and so does the end of the exchange. It replaces an earlier
+// alarm.
 func (c *Conn) SetAlarm(t time.Time) {
 	c.times.alarm = t
 	c.rearm()
@@ -205,14 +204,23 @@ func (c *Conn) ended(err error) {
 	}
 	c.loop.wheel.remove(&c.timer)
 	c.loop.unslow(c)
-	c.pin(0)
-	buffer.Put(c.in)
-	buffer.Put(c.head)
-	buffer.Put(c.body)
-	c.in, c.head, c.body = nil, nil, nil
+	c.dropInput()
 	for _, b := range c.out {
 		buffer.Put(b)
 	}
 	c.out = nil
 	c.loop.handler.Closed(c, err)
+}
+
+// dropInput frees what was read and will not be parsed any more. It must not
+// be called while a codec or the handler looks at that input.
+func (c *Conn) dropInput() {
+	buffer.Put(c.in)
+	buffer.Put(c.head)
+	buffer.Put(c.body)
+	c.in, c.head, c.body = nil, nil, nil
+	c.req.Reset()
+	c.ws = websocket.Decoder{}
+	c.times.head, c.times.body, c.times.message = zeroTime, zeroTime, zeroTime
+	c.pin(0)
 }

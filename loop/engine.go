@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -12,18 +13,24 @@ import (
 
 // Engine accepts connections and runs the loops. Its methods are for any
 // goroutine.
+//
+// Connections are accepted by listeners of our own and then enrolled in gnet's
+// loops. gnet's own acceptor ends the whole engine when accept fails, which
+// any tool that runs out of descriptors can cause, and cannot stop accepting
+// without closing every connection.
 type Engine struct {
 	cfg     Config
 	handler Handler
 	shared  shared
-	addrs   []string
+	client  *gnet.Client
 
-	gnet   gnet.Engine
-	booted chan struct{}
-	done   chan struct{}
-	err    error // of gnet.Run; read after done
-	asked  sync.Once
-	wanted bool // the end was asked for; guarded by mu
+	listeners []net.Listener
+	accepting sync.WaitGroup
+	closing   chan struct{} // closed when no more connections are wanted
+	closeOnce sync.Once
+	stopOnce  sync.Once
+	done      chan struct{}
+	err       error // of the loops' end; read after done
 
 	mu    sync.Mutex
 	loops map[gnet.EventLoop]*loopState
@@ -41,49 +48,62 @@ func Start(cfg Config, h Handler) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, handler: h, loops: map[gnet.EventLoop]*loopState{},
-		booted: make(chan struct{}), done: make(chan struct{}),
+		closing: make(chan struct{}), done: make(chan struct{}),
 	}
-	for _, l := range cfg.Listeners {
-		addr, err := probe(l.Addr)
-		if err != nil {
-			return nil, err
+	if err := e.open(); err != nil {
+		return nil, err
+	}
+	for i, ln := range e.listeners {
+		for range acceptors {
+			e.accepting.Add(1)
+			go e.accept(ln, cfg.Listeners[i].Tag)
 		}
-		e.addrs = append(e.addrs, addr)
 	}
-	go e.run()
-	select {
-	case <-e.booted:
-		return e, nil
-	case <-e.done:
-		return nil, fmt.Errorf("starting the event loops: %w", e.err)
-	}
+	return e, nil
 }
 
-// run lives as long as the gnet engine does.
-func (e *Engine) run() {
-	urls := make([]string, len(e.addrs))
-	for i, a := range e.addrs {
-		urls[i] = "tcp://" + a
+// open opens the listeners and starts the loops, or undoes what it did.
+func (e *Engine) open() (err error) {
+	defer func() {
+		if err != nil {
+			e.closeListeners()
+		}
+	}()
+	for _, l := range e.cfg.Listeners {
+		ln, err := listen(l.Addr)
+		if err != nil {
+			return err
+		}
+		e.listeners = append(e.listeners, ln)
 	}
-	err := gnet.Rotate(&events{engine: e}, urls,
+	e.client, err = gnet.NewClient(&events{engine: e},
 		gnet.WithNumEventLoop(e.cfg.Loops),
-		gnet.WithReusePort(true), // accept on the loop that serves: survives EMFILE floods
-		gnet.WithReuseAddr(true), // or a restart after a crash fails on TIME_WAIT
-		gnet.WithTCPNoDelay(gnet.TCPNoDelay),
 		gnet.WithTicker(true),
 		gnet.WithLogger(gnetLogger{e.cfg.Logger}))
-	e.mu.Lock()
-	if err == nil && !e.wanted {
-		err = errors.New("the event loops ended by themselves")
+	if err == nil {
+		err = e.client.Start()
 	}
-	e.mu.Unlock()
-	e.err = err
-	close(e.done)
+	if err != nil {
+		return fmt.Errorf("starting the event loops: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) closeListeners() {
+	for _, ln := range e.listeners {
+		_ = ln.Close()
+	}
 }
 
 // Addrs are the addresses being served, in the order of Config.Listeners, with
 // real port numbers.
-func (e *Engine) Addrs() []string { return e.addrs }
+func (e *Engine) Addrs() []string {
+	addrs := make([]string, len(e.listeners))
+	for i, ln := range e.listeners {
+		addrs[i] = ln.Addr().String()
+	}
+	return addrs
+}
 
 // MaxConnections is the limit in force.
 func (e *Engine) MaxConnections() int { return e.cfg.MaxConnections }
@@ -94,20 +114,26 @@ func (e *Engine) Done() <-chan struct{} { return e.done }
 // Err is why the loops ended: nil after Stop or Drain. Valid after Done.
 func (e *Engine) Err() error { return e.err }
 
-// StopAccepting refuses new connections and keeps the open ones.
-func (e *Engine) StopAccepting() error { return unlisten(e.addrs) }
+// StopAccepting refuses new connections and keeps the open ones. The ports are
+// free when it returns.
+func (e *Engine) StopAccepting() {
+	e.closeOnce.Do(func() {
+		close(e.closing)
+		e.closeListeners()
+	})
+	e.accepting.Wait()
+}
 
 // Drain ends the engine gently: it stops accepting, tells every connection,
 // lets open exchanges finish, waits until what was written has been taken by
 // the kernel, and stops. When ctx ends first the remaining connections are cut
 // and ctx's error is returned.
 func (e *Engine) Drain(ctx context.Context) error {
-	if err := e.StopAccepting(); err != nil {
-		e.cfg.Logger.Warn("listeners stay open while draining", "err", err)
-	}
-	e.shared.draining.Store(true)
-	e.onLoops((*loopState).startDrain)
 	defer e.Stop()
+	if e.shared.draining.CompareAndSwap(false, true) {
+		e.StopAccepting()
+		e.onLoops((*loopState).startDrain)
+	}
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for e.shared.open.Load() > 0 {
@@ -127,14 +153,10 @@ func (e *Engine) Drain(ctx context.Context) error {
 // Stop ends the engine at once; what is queued is lost. It returns when the
 // loops have ended. Calling it again waits for the same end.
 func (e *Engine) Stop() {
-	e.asked.Do(func() {
-		e.mu.Lock()
-		e.wanted = true
-		e.mu.Unlock()
-		// Stop would poll until the end every half second; done tells sooner.
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = e.gnet.Stop(ctx)
+	e.stopOnce.Do(func() {
+		e.StopAccepting()
+		e.err = e.client.Stop()
+		close(e.done)
 	})
 	<-e.done
 }
@@ -147,23 +169,24 @@ func (e *Engine) onLoops(f func(*loopState)) {
 		loops[el] = l
 	}
 	e.mu.Unlock()
-	var wg sync.WaitGroup
+	ran := make(chan struct{}, len(loops))
+	waiting := 0
 	for el, l := range loops {
-		wg.Add(1)
 		run := gnet.RunnableFunc(func(context.Context) error {
-			defer wg.Done()
 			f(l)
+			ran <- struct{}{}
 			return nil
 		})
-		if err := el.Execute(context.Background(), run); err != nil {
-			wg.Done()
+		if el.Execute(context.Background(), run) == nil {
+			waiting++
 		}
 	}
-	ran := make(chan struct{})
-	go func() { wg.Wait(); close(ran) }()
-	select {
-	case <-ran:
-	case <-e.done: // an ended loop runs nothing any more
+	for range waiting {
+		select {
+		case <-ran:
+		case <-e.done: // an ended loop runs nothing any more
+			return
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -18,24 +17,16 @@ type events struct {
 	engine *Engine
 }
 
-func (h *events) OnBoot(eng gnet.Engine) gnet.Action {
-	h.engine.gnet = eng
-	close(h.engine.booted)
-	return gnet.None
-}
-
 func (h *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
-	e := h.engine
-	if e.shared.draining.Load() || e.shared.open.Load() >= int64(e.cfg.MaxConnections) {
-		e.shared.turned.Add(1)
-		return overloaded, gnet.Close
+	a, ok := gc.Context().(*arrival)
+	if !ok {
+		return nil, gnet.Close
 	}
-	l := e.loopOf(gc)
+	gc.SetContext(nil)
+	l := h.engine.loopOf(gc)
 	l.now = l.clock()
-	setKeepAlive(gc.Fd())
-	c := l.opened(&gnetSocket{conn: gc, loop: l}, gc.RemoteAddr().String(), e.tagOf(gc.LocalAddr()))
+	c := l.opened(&gnetSocket{conn: gc, loop: l}, a.remote, a.tag)
 	if c == nil {
-		e.shared.turned.Add(1)
 		return nil, gnet.Close
 	}
 	gc.SetContext(c)
@@ -59,6 +50,7 @@ func (h *events) OnTraffic(gc gnet.Conn) gnet.Action {
 
 func (h *events) OnClose(gc gnet.Conn, err error) gnet.Action {
 	if c, _ := gc.Context().(*Conn); c != nil {
+		c.loop.now = c.loop.clock()
 		c.loop.closed(c, closeReason(err))
 	}
 	return gnet.None
@@ -88,7 +80,7 @@ func (e *Engine) loopOf(gc gnet.Conn) *loopState {
 		return l
 	}
 	var l *loopState
-	l = newLoopState(e.cfg, e.handler, &e.shared, len(e.loops), time.Now, func() error {
+	l = newLoopState(e.cfg, e.handler, &e.shared, time.Now, func() error {
 		return el.Execute(context.Background(), l)
 	})
 	epoll, err := epollOf(gc.Fd())
@@ -100,17 +92,6 @@ func (e *Engine) loopOf(gc gnet.Conn) *loopState {
 	return l
 }
 
-// tagOf finds the listener that accepted a connection: gnet reports the
-// listener's address as the connection's local one.
-func (e *Engine) tagOf(local net.Addr) int {
-	for i, a := range e.addrs {
-		if local != nil && a == local.String() {
-			return e.cfg.Listeners[i].Tag
-		}
-	}
-	return e.cfg.Listeners[0].Tag
-}
-
 // closeReason hides the ordinary ends of a connection.
 func closeReason(err error) error {
 	if err == nil || isOrdinaryEnd(err) {
@@ -118,9 +99,6 @@ func closeReason(err error) error {
 	}
 	return err
 }
-
-// overloaded is what a connection over the limit is told.
-var overloaded = []byte("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n")
 
 // gnetSocket is a socket on a gnet connection. Loop only.
 type gnetSocket struct {

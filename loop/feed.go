@@ -17,7 +17,7 @@ const droppedBody = 4 << 10
 // lingerBytes is how much input a lingering connection discards.
 const lingerBytes = 256 << 10
 
-// Feed gives the connection bytes read from its socket. It uses all of b, which
+// feed gives the connection bytes read from its socket. It uses all of b, which
 // the caller may reuse afterwards, and modifies it (unmasking is in place).
 func (c *Conn) feed(b []byte) {
 	if len(b) == 0 {
@@ -25,16 +25,15 @@ func (c *Conn) feed(b []byte) {
 	}
 	c.times.active = c.loop.now
 	c.times.ping = zeroTime // any byte shows that the peer lives
-	c.reading = true
-	switch c.mode {
-	case modeHTTP:
-		c.feedHTTP(b)
-	case modeWebSocket:
-		c.feedWebSocket(b)
-	case modeLinger:
+	switch {
+	case c.mode == modeLinger:
 		c.discard(len(b))
+	case c.closing:
+	case c.mode == modeWebSocket:
+		c.feedWebSocket(b)
+	case c.mode == modeHTTP:
+		c.feedHTTP(b)
 	}
-	c.reading = false
 }
 
 // proceed goes on with what a connection was kept from: bytes of the next
@@ -49,10 +48,9 @@ func (c *Conn) proceed() {
 		c.sock.close()
 		return
 	}
-	if c.mode == modeHTTP && !c.busy && c.in != nil && c.head == nil {
-		c.reading = true
+	if c.resumable {
+		c.resumable = false
 		c.resume()
-		c.reading = false
 	}
 	c.flush()
 }
@@ -66,10 +64,18 @@ func (c *Conn) feedHTTP(b []byte) {
 		return
 	}
 	c.in.B = append(c.in.B, b...)
-	c.resume()
+	if !c.busy {
+		c.resume()
+		return
+	}
+	c.account()
+	if len(c.in.B) > maxHeld {
+		c.Abort(ErrPinned)
+	}
 }
 
-// resume parses what the connection holds.
+// resume parses what the connection holds. The last answer may have switched
+// it to WebSocket: then these are frames.
 func (c *Conn) resume() {
 	held := c.in
 	if held == nil {
@@ -77,19 +83,17 @@ func (c *Conn) resume() {
 	}
 	c.in = nil
 	rest := c.parse(held.B)
-	if c.mode == modeWebSocket || len(rest) == 0 || c.mode == modeClosed {
-		c.keep(rest)
-		buffer.Put(held)
-		return
+	if len(rest) > 0 {
+		held.B = held.B[:copy(held.B, rest)]
+		c.in, held = held, nil
 	}
-	held.B = held.B[:copy(held.B, rest)]
-	c.in = held
+	buffer.Put(held)
 	c.account()
 }
 
 // keep copies what was not parsed into the connection's buffer.
 func (c *Conn) keep(rest []byte) {
-	if len(rest) > 0 && c.mode == modeHTTP {
+	if len(rest) > 0 {
 		c.in = buffer.Copy(rest)
 	}
 	c.account()
@@ -103,9 +107,10 @@ func (c *Conn) account() {
 			n += len(b.B)
 		}
 	}
-	if c.pin(n) {
+	if c.pin(n) || c.closing {
 		return
 	}
+	c.err = ErrPinned
 	if c.mode == modeWebSocket {
 		c.closeWebSocket(websocket.CloseTryAgain, "server is holding too many incomplete messages")
 		return
@@ -128,12 +133,12 @@ func (c *Conn) parse(b []byte) (rest []byte) {
 			break
 		}
 	}
-	if c.closing && c.mode == modeHTTP && !c.busy {
-		return nil // bytes behind a parse error or a last response mean nothing (H1-6)
-	}
-	if c.mode == modeWebSocket {
+	switch {
+	case c.mode == modeWebSocket:
 		c.feedWebSocket(b)
 		return nil
+	case c.closing:
+		return nil // bytes behind a parse error or a last response mean nothing
 	}
 	return b
 }
@@ -216,8 +221,8 @@ func (c *Conn) incomplete(err error, since *time.Time) bool {
 // (RFC 9110 section 9.3.1): it is read to stay in step, and not used.
 func (c *Conn) bodyLimits() http1.Limits {
 	l := c.loop.cfg.HTTP
-	if l.BodyBytes == 0 {
-		l.BodyBytes = defaultBody
+	if l.BodyBytes <= 0 {
+		l.BodyBytes = http1.DefaultBodyBytes
 	}
 	switch c.req.Method() {
 	case http1.MethodGet, http1.MethodHead, http1.MethodDelete, http1.MethodOptions:
@@ -244,9 +249,9 @@ func (c *Conn) dispatch() {
 // sendContinue answers "Expect: 100-continue" once the head was found good
 // (RFC 9110 section 10.1.1).
 func (c *Conn) sendContinue() {
-	c.out = append(c.out, buffer.Copy([]byte(http1.Continue)))
-	c.queued.Add(int64(len(http1.Continue)))
-	c.loop.markDirty(c)
+	b := buffer.Get()
+	b.B = append(b.B, http1.Continue...)
+	c.say(b)
 }
 
 // refuse answers a request that could not be read and closes: after a parse
@@ -262,12 +267,10 @@ func (c *Conn) refuse(status int, reason string) {
 	b.B = http1.AppendField(b.B, "Connection", "close")
 	b.B = http1.AppendEnd(b.B)
 	b.B = append(append(b.B, reason...), '\n')
-	c.queued.Add(int64(len(b.B)))
-	c.out = append(c.out, b)
+	c.say(b)
 	c.closing = true
-	c.busy = false
 	c.loop.shared.refused.Add(1)
-	c.loop.markDirty(c)
+	c.dropInput()
 }
 
 // discard counts input that a lingering connection throws away.
@@ -282,9 +285,7 @@ func (c *Conn) discard(n int) {
 func (c *Conn) linger() {
 	c.mode = modeLinger
 	c.times.linger = c.loop.now
-	buffer.Put(c.in)
-	c.in = nil
-	c.account()
+	c.dropInput()
 	c.sock.shutdownWrite()
 	c.rearm()
 }

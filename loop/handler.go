@@ -5,7 +5,8 @@ import "millrace/codec/http1"
 // Handler is what stands above the loop. Its methods are called on c's loop,
 // one at a time for each connection, and must not block.
 type Handler interface {
-	// Opened is called once for a new connection. False refuses it.
+	// Opened is called once for a new connection. False refuses it: the peer is
+	// told 503, and Closed is not called.
 	Opened(c *Conn) bool
 	// Request is called for a complete request. r, its views and its body are
 	// valid until Request returns; Conn.TakeBody keeps the body longer. The

@@ -1,87 +1,114 @@
 package loop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"syscall"
-
-	"golang.org/x/sys/unix"
+	"time"
 )
 
-// probe binds addr once without SO_REUSEPORT, which would let a second process
-// share the port in silence, and returns the address with its real port.
-func probe(addr string) (string, error) {
-	ln, err := net.Listen("tcp", addr)
+// acceptors is how many goroutines accept on each listener. Handing a
+// connection to its loop waits for the loop, so one would be slow to accept
+// while a loop is busy.
+const acceptors = 4
+
+// keepAlive lets the kernel find peers that vanished without a word.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}
+
+// listen opens a listener. Unlike gnet's own, it does not share its port, so a
+// port in use is an error, and it can be closed while connections live on.
+func listen(addr string) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return "", fmt.Errorf("listen address %s is already in use", addr)
+		return nil, fmt.Errorf("listen address %s is already in use", addr)
 	}
 	if err != nil {
-		return "", fmt.Errorf("listening on %s: %w", addr, err)
+		return nil, fmt.Errorf("listening on %s: %w", addr, err)
 	}
-	host, _, err := net.SplitHostPort(addr)
-	port := ln.Addr().(*net.TCPAddr).Port
-	if cerr := ln.Close(); err == nil {
-		err = cerr
-	}
-	return net.JoinHostPort(host, strconv.Itoa(port)), err
+	return ln, nil
 }
 
-// unlisten takes the listening sockets on addrs out of their epoll sets and
-// shuts them down. gnet cannot close a listener without closing every
-// connection; its own later close of the descriptor does no harm.
-func unlisten(addrs []string) error {
-	ports := map[int]bool{}
-	for _, a := range addrs {
-		_, p, err := net.SplitHostPort(a)
-		if err != nil {
-			return fmt.Errorf("listen address %s: %w", a, err)
-		}
-		n, err := strconv.Atoi(p)
-		if err != nil {
-			return fmt.Errorf("listen address %s: %w", a, err)
-		}
-		ports[n] = true
-	}
-	sets, err := epollSets()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, s := range sets {
-		for _, fd := range s.targets {
-			if ports[listeningPort(fd)] {
-				errs = append(errs,
-					unix.EpollCtl(s.fd, unix.EPOLL_CTL_DEL, fd, nil),
-					unix.Shutdown(fd, unix.SHUT_RDWR))
+// accept takes connections from ln until it is closed. A failure to accept is
+// the machine's trouble, most often a want of descriptors, and passes: the loop
+// waits and tries again, as long as it takes.
+func (e *Engine) accept(ln net.Listener, tag int) {
+	defer e.accepting.Done()
+	backoff := newBackoff()
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			if backoff.first() {
+				e.cfg.Logger.Error("cannot accept connections", "addr", ln.Addr().String(), "err", err)
 			}
+			if !backoff.wait(e.closing) {
+				return
+			}
+		default:
+			backoff.reset()
+			e.enroll(conn, tag)
 		}
 	}
-	return errors.Join(errs...)
 }
 
-// listeningPort is the port that fd listens on; 0 if it is no listening socket.
-func listeningPort(fd int) int {
-	if on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || on == 0 {
-		return 0
+// enroll hands an accepted connection to a loop, or refuses it.
+func (e *Engine) enroll(conn net.Conn, tag int) {
+	if e.shared.draining.Load() || !e.shared.enter(int64(e.cfg.MaxConnections)) {
+		e.shared.turned.Add(1)
+		refuseConn(conn)
+		return
 	}
-	switch sa, _ := unix.Getsockname(fd); sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return sa.Port
-	case *unix.SockaddrInet6:
-		return sa.Port
+	a := &arrival{remote: conn.RemoteAddr().String(), tag: tag}
+	if _, err := e.client.EnrollContext(conn, a); err != nil { // closes conn in any case
+		e.shared.leave()
+		e.shared.turned.Add(1)
+		e.cfg.Logger.Warn("connection refused", "remote", a.remote, "err", err)
 	}
-	return 0
 }
 
-// setKeepAlive lets the kernel find peers that vanished without a word. gnet's
-// own option for it hides a port that is in use.
-func setKeepAlive(fd int) {
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 60)
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
+// arrival is what OnOpen needs to know of a connection.
+type arrival struct {
+	remote string
+	tag    int
+}
+
+// overloaded is what a connection over the limit is told.
+var overloaded = []byte("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n")
+
+// refuseConn tells a client that there is no room. The few bytes always fit
+// into the send buffer of a new socket.
+func refuseConn(conn net.Conn) {
+	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+	_, _ = conn.Write(overloaded)
+	_ = conn.Close()
+}
+
+// backoff waits longer and longer between attempts that fail: 5 ms to 1 s, as
+// net/http does.
+type backoff struct{ delay time.Duration }
+
+func newBackoff() *backoff { return &backoff{} }
+
+func (b *backoff) first() bool { return b.delay == 0 }
+func (b *backoff) reset()      { b.delay = 0 }
+
+// wait is false when stop was closed meanwhile.
+func (b *backoff) wait(stop <-chan struct{}) bool {
+	b.delay = min(max(2*b.delay, 5*time.Millisecond), time.Second)
+	t := time.NewTimer(b.delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-stop:
+		return false
+	}
 }
 
 // isOrdinaryEnd reports the ways in which peers leave every day.

@@ -1,6 +1,9 @@
 package loop
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Memory is one loop without sockets, for tests of what stands above it. The
 // test's goroutine is the loop: it feeds bytes, moves the clock, and calls
@@ -15,7 +18,7 @@ type Memory struct {
 // NewMemory returns a loop whose clock stands at a fixed time.
 func NewMemory(cfg Config, h Handler) *Memory {
 	m := &Memory{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), woke: make(chan struct{}, 1)}
-	m.loop = newLoopState(cfg.withDefaults(), h, &m.shr, 0, func() time.Time { return m.now }, func() error {
+	m.loop = newLoopState(cfg.withDefaults(), h, &m.shr, func() time.Time { return m.now }, func() error {
 		select {
 		case m.woke <- struct{}{}:
 		default:
@@ -37,6 +40,9 @@ type Pipe struct {
 	// FIN is set when the loop has shut down its sending side, Closed when the
 	// connection is gone.
 	FIN, Closed bool
+	// Fail makes the next write fail and end the connection from inside of the
+	// call, as gnet does.
+	Fail error
 	// Writes counts the writes to the socket.
 	Writes int
 
@@ -48,8 +54,11 @@ type Pipe struct {
 // Open connects.
 func (m *Memory) Open(remote string, tag int) *Pipe {
 	p := &Pipe{mem: m, Window: -1, Reading: true}
+	m.loop.now = m.now
+	m.shr.enter(math.MaxInt64)
 	p.Conn = m.loop.opened(p, remote, tag)
 	p.Closed = p.Conn == nil
+	m.loop.flushDirty()
 	return p
 }
 
@@ -63,12 +72,7 @@ func (p *Pipe) Feed(b []byte) {
 }
 
 // Hangup ends the connection from the peer's side.
-func (p *Pipe) Hangup() {
-	if !p.Closed {
-		p.Closed = true
-		p.mem.loop.closed(p.Conn, nil)
-	}
-}
+func (p *Pipe) Hangup() { p.end(nil) }
 
 // Output returns what the peer has received and forgets it.
 func (p *Pipe) Output() []byte {
@@ -77,12 +81,16 @@ func (p *Pipe) Output() []byte {
 	return out
 }
 
-// Drink lets the peer read n bytes more.
+// Drink lets the peer read n bytes more. As gnet does, it ends a pause when
+// everything pending has been taken.
 func (p *Pipe) Drink(n int) {
 	p.Window += n
 	pending := p.pending
 	p.pending = nil
 	p.take(pending)
+	if len(pending) > 0 && len(p.pending) == 0 {
+		p.Reading = true
+	}
 }
 
 // Deliver brings in what other goroutines sent, if anything.
@@ -147,6 +155,11 @@ func (p *Pipe) take(b []byte) {
 // Write implements the loop's socket.
 func (p *Pipe) Write(b []byte) (int, error) {
 	p.Writes++
+	if p.Fail != nil {
+		err := p.Fail
+		p.end(err)
+		return 0, err
+	}
 	if len(p.pending) > 0 {
 		p.pending = append(p.pending, b...)
 	} else {
@@ -158,10 +171,12 @@ func (p *Pipe) Write(b []byte) (int, error) {
 // OutboundBuffered implements the loop's socket.
 func (p *Pipe) OutboundBuffered() int { return len(p.pending) }
 
-func (p *Pipe) close() {
+func (p *Pipe) close() { p.end(nil) }
+
+func (p *Pipe) end(err error) {
 	if !p.Closed {
 		p.Closed = true
-		p.mem.loop.closed(p.Conn, nil)
+		p.mem.loop.closed(p.Conn, err)
 	}
 }
 

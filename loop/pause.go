@@ -19,10 +19,14 @@ import (
 func (c *Conn) applyPause() {
 	want := c.queued.Load() > c.loop.cfg.MaxQueued ||
 		c.mode == modeHTTP && c.busy && c.in != nil && len(c.in.B) >= pauseAt
-	if want == c.paused && !want {
+	if !want && !c.paused {
 		return
 	}
 	c.paused = want
+	if !want {
+		c.times.restart(c.loop.now)
+		c.rearm()
+	}
 	if !c.sock.listen(!want, c.sock.OutboundBuffered() > 0) {
 		c.Abort(ErrStalled) // no way to hold the peer back: better gone than unbounded
 	}

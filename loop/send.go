@@ -52,6 +52,9 @@ func (c *Conn) Send(exchange uint64, b *buffer.Buffer, flags Flags) bool {
 // Post has f called on the connection's loop, unless the connection has ended
 // by then. Any goroutine; never blocks.
 func (c *Conn) Post(f func(*Conn)) {
+	if c.gone.Load() {
+		return
+	}
 	e := entries.Get().(*entry)
 	*e = entry{conn: c, call: f}
 	c.loop.push(e)
@@ -67,14 +70,16 @@ func (c *Conn) Write(exchange uint64, b *buffer.Buffer, flags Flags) bool {
 	return true
 }
 
-// admit counts b against the connection's queue, or drops it.
+// admit counts b against the connection's queue, or drops it. A droppable
+// message finds an empty queue open even when it is larger than the bound:
+// refusing it would refuse it for ever.
 func (c *Conn) admit(b *buffer.Buffer, flags Flags) bool {
 	n := int64(len(b.B))
 	if c.gone.Load() {
 		buffer.Put(b)
 		return false
 	}
-	if flags&Droppable != 0 && c.queued.Load()+n > c.loop.cfg.MaxQueued {
+	if q := c.queued.Load(); flags&Droppable != 0 && q > 0 && q+n > c.loop.cfg.MaxQueued {
 		c.dropped.Add(1)
 		c.loop.shared.dropped.Add(1)
 		buffer.Put(b)
@@ -90,29 +95,44 @@ func (c *Conn) accept(exchange uint64, b *buffer.Buffer, flags Flags) {
 		(c.mode == modeHTTP && !c.busy) {
 		c.queued.Add(-int64(len(b.B)))
 		buffer.Put(b)
+		c.loop.markDirty(c) // its bytes may be what reading was paused for
 		return
 	}
-	c.out = append(c.out, b)
-	c.loop.markDirty(c)
-	switch {
-	case flags&Switch != 0:
-		c.switchToWebSocket()
-	case flags&Last != 0 && c.mode == modeHTTP:
-		c.endExchange()
+	c.enqueue(b)
+	if c.mode == modeHTTP {
+		switch {
+		case flags&Switch != 0:
+			c.switchToWebSocket()
+		case flags&Last != 0:
+			c.endExchange()
+		}
 	}
 	if flags&Close != 0 {
 		c.closing = true
 	}
 }
 
+// say queues b, which the loop itself has made.
+func (c *Conn) say(b *buffer.Buffer) {
+	c.queued.Add(int64(len(b.B)))
+	c.enqueue(b)
+}
+
+func (c *Conn) enqueue(b *buffer.Buffer) {
+	c.out = append(c.out, b)
+	c.loop.markDirty(c)
+}
+
 // endExchange makes room for the next request.
 func (c *Conn) endExchange() {
 	c.busy = false
+	c.resumable = c.in != nil
 	c.times.active = c.loop.now
 	c.times.alarm = zeroTime
 	if c.Draining() || !c.keepAlive {
 		c.closing = true
 	}
+	c.rearm() // while the exchange was open no deadline was filed
 }
 
 // flush hands the accepted buffers to the socket in one write, then looks at
@@ -127,22 +147,21 @@ func (c *Conn) flush() {
 	c.settle()
 }
 
-// writeOut gathers c.out into one Write. A single buffer is written as it is.
+// writeOut hands c.out to the socket, gathered into as few writes as it takes.
 func (c *Conn) writeOut() {
 	out := c.out
+	c.out = nil // Write may close the connection, and ended must not free these too
 	for _, b := range out {
-		c.backlog.push(len(b.B))
+		c.backlog.push(len(b.B), c.loop.now)
 	}
-	p := out[0].B
-	if len(out) > 1 {
-		p = c.loop.scratch[:0]
-		for _, b := range out {
-			p = append(p, b.B...)
+	var err error
+	for rest := out; len(rest) > 0 && err == nil && c.mode != modeClosed; {
+		p, n := c.loop.gather(rest)
+		rest = rest[n:]
+		if len(p) > 0 {
+			_, err = c.sock.Write(p)
 		}
-		c.loop.keepScratch(p)
 	}
-	c.out = nil // Write may close the connection, and ended must not free these twice
-	_, err := c.sock.Write(p)
 	for i, b := range out {
 		buffer.Put(b)
 		out[i] = nil
@@ -167,8 +186,11 @@ func (c *Conn) settle() {
 		c.loop.slow(c)
 		return
 	}
-	c.loop.unslow(c)
-	if c.closing && len(c.out) == 0 {
+	if c.loop.unslow(c) {
+		c.times.restart(c.loop.now)
+		c.rearm()
+	}
+	if c.closing && len(c.out) == 0 && c.mode != modeLinger {
 		c.linger()
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"millrace/pool/buffer"
 )
 
 // shared is what the loops of one engine have in common. Any goroutine.
@@ -24,13 +26,28 @@ type shared struct {
 	ids      atomic.Uint64
 }
 
+// enter counts a connection, unless there are most already. The count is taken
+// before a loop sees the connection, so the limit is exact.
+func (s *shared) enter(most int64) bool {
+	n := s.open.Add(1)
+	if n > most {
+		s.open.Add(-1)
+		return false
+	}
+	for p := s.peak.Load(); n > p && !s.peak.CompareAndSwap(p, n); p = s.peak.Load() {
+	}
+	return true
+}
+
+// leave undoes enter.
+func (s *shared) leave() { s.open.Add(-1) }
+
 // loopState is what one event loop owns. Only push and wake are for other
 // goroutines.
 type loopState struct {
 	cfg     Config
 	handler Handler
 	shared  *shared
-	index   int
 
 	box  atomic.Pointer[entry] // what other goroutines sent, newest first
 	wake func() error          // runs drain on the loop soon
@@ -43,11 +60,13 @@ type loopState struct {
 	wheel   wheel
 	scratch []byte
 	epoll   int
+
+	flushing bool // inside flushDirty
 }
 
-func newLoopState(cfg Config, h Handler, s *shared, index int, clock func() time.Time, wake func() error) *loopState {
+func newLoopState(cfg Config, h Handler, s *shared, clock func() time.Time, wake func() error) *loopState {
 	l := &loopState{
-		cfg: cfg, handler: h, shared: s, index: index, wake: wake, clock: clock, now: clock(),
+		cfg: cfg, handler: h, shared: s, wake: wake, clock: clock, now: clock(),
 		conns: map[*Conn]struct{}{}, slowSet: map[*Conn]struct{}{}, epoll: -1,
 	}
 	l.wheel.init(l.now)
@@ -100,8 +119,14 @@ func (l *loopState) drainBox() {
 }
 
 // flushDirty lets every connection that has something new go on parsing, and
-// writes once for each.
+// writes once for each. Inside of itself, which is where a failed write ends a
+// connection, it leaves the work to the outer call.
 func (l *loopState) flushDirty() {
+	if l.flushing {
+		return
+	}
+	l.flushing = true
+	defer func() { l.flushing = false }()
 	for len(l.dirty) > 0 {
 		batch := l.dirty
 		l.dirty = nil
@@ -111,9 +136,6 @@ func (l *loopState) flushDirty() {
 		}
 		if l.dirty == nil {
 			l.dirty = batch[:0]
-		}
-		if len(l.dirty) == 0 {
-			return
 		}
 	}
 }
@@ -125,22 +147,34 @@ func (l *loopState) markDirty(c *Conn) {
 	}
 }
 
-// keepScratch keeps the gather buffer for the next write unless one large
-// batch made it big.
-func (l *loopState) keepScratch(p []byte) {
-	if cap(p) <= 256<<10 {
-		l.scratch = p
-	} else {
-		l.scratch = nil
+// gatherBytes is how much is copied together for one write. Behind it a write
+// more costs less than a copy.
+const gatherBytes = 256 << 10
+
+// gather returns what to write first of bufs, which is not empty, and how many
+// of them that is. A single buffer is written as it is.
+func (l *loopState) gather(bufs []*buffer.Buffer) (p []byte, n int) {
+	if len(bufs) == 1 || len(bufs[0].B) > gatherBytes {
+		return bufs[0].B, 1
 	}
+	p = l.scratch[:0]
+	for n < len(bufs) && len(p)+len(bufs[n].B) <= gatherBytes {
+		p = append(p, bufs[n].B...)
+		n++
+	}
+	l.scratch = p
+	return p, n
 }
 
 func (l *loopState) slow(c *Conn) { l.slowSet[c] = struct{}{} }
 
-func (l *loopState) unslow(c *Conn) {
-	if len(l.slowSet) > 0 {
+// unslow reports whether the connection was slow.
+func (l *loopState) unslow(c *Conn) bool {
+	_, was := l.slowSet[c]
+	if was {
 		delete(l.slowSet, c)
 	}
+	return was
 }
 
 // onTick looks at timers and slow readers and repairs a lost wake-up.
@@ -184,7 +218,6 @@ func (l *loopState) guard(c *Conn, f func()) {
 			l.shared.panics.Add(1)
 			l.cfg.Logger.Error("panic on the event loop; connection closed",
 				"conn", c.id, "remote", c.remote, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			c.reading = false
 			c.Abort(ErrPanic)
 		}
 	}()
@@ -198,24 +231,31 @@ func (l *loopState) Run(context.Context) error {
 	return nil
 }
 
-// opened makes a Conn for a new socket; nil when the handler refuses it.
+// opened makes a Conn for a new socket; nil when max connections are open, or
+// the handler refuses it.
 func (l *loopState) opened(s socket, remote string, tag int) *Conn {
-	c := &Conn{loop: l, sock: s, id: l.shared.ids.Add(1), remote: remote, tag: tag, opened: l.now}
+	c := &Conn{loop: l, sock: s, id: l.shared.ids.Add(1), remote: remote, tag: tag}
 	c.timer.conn = c
 	c.times.active = l.now
 	ok := false
 	l.guard(c, func() { ok = l.handler.Opened(c) })
-	if !ok || c.aborted {
+	if !ok {
 		c.mode = modeClosed
+		c.gone.Store(true)
+		l.wheel.remove(&c.timer)
+		l.turnAway()
 		return nil
 	}
 	l.conns[c] = struct{}{}
 	l.shared.accepted.Add(1)
-	n := l.shared.open.Add(1)
-	for p := l.shared.peak.Load(); n > p && !l.shared.peak.CompareAndSwap(p, n); p = l.shared.peak.Load() {
-	}
 	c.rearm()
 	return c
+}
+
+// turnAway undoes the count of a connection that was not let in.
+func (l *loopState) turnAway() {
+	l.shared.leave()
+	l.shared.turned.Add(1)
 }
 
 // traffic feeds bytes to a connection and writes what that produced.
@@ -231,6 +271,7 @@ func (l *loopState) closed(c *Conn, err error) {
 		return
 	}
 	delete(l.conns, c)
-	l.shared.open.Add(-1)
+	l.shared.leave()
 	l.guard(c, func() { c.ended(err) })
+	l.flushDirty() // what the handler told other connections
 }

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"millrace/codec/websocket"
+	"millrace/pool/buffer"
 )
 
 // timeUp does what the passed limit asks for.
@@ -9,7 +10,6 @@ func (c *Conn) timeUp() {
 	_, kind := c.limit()
 	switch kind {
 	case limitHead, limitBody:
-		c.times.head, c.times.body = zeroTime, zeroTime
 		c.err = ErrTimeout
 		c.refuse(408, "request took too long")
 	case limitIdle:
@@ -23,7 +23,9 @@ func (c *Conn) timeUp() {
 		c.closeWebSocket(websocket.ClosePolicy, "message took too long")
 	case limitPing:
 		c.times.ping = c.loop.now
-		c.control(websocket.AppendPing(nil, nil))
+		b := buffer.Get()
+		b.B = websocket.AppendPing(b.B, nil)
+		c.say(b)
 	case limitPong:
 		c.Abort(ErrTimeout)
 	case limitLinger:

@@ -132,18 +132,17 @@ const drainQuiet = time.Second
 // limit is the deadline that the connection's state puts on the peer.
 func (c *Conn) limit() (time.Time, limitKind) {
 	cfg, t := &c.loop.cfg, &c.times
-	switch c.mode {
-	case modeLinger:
-		if c.wsSwitched {
-			return t.linger.Add(5 * time.Second), limitLinger // RFC 6455 7.1.1: a reasonable time for the peer's close
-		}
+	switch {
+	case c.mode == modeLinger && c.wsSwitched:
+		return t.linger.Add(5 * time.Second), limitLinger // RFC 6455 7.1.1: a reasonable time for the peer's close
+	case c.mode == modeLinger:
 		return t.linger.Add(time.Second), limitLinger
-	case modeWebSocket:
+	case c.closing || c.paused || !c.backlog.empty():
+		return zeroTime, limitNone // the peer has to read first: see checkStall
+	case c.mode == modeWebSocket:
 		return c.limitWebSocket()
-	case modeHTTP:
+	case c.mode == modeHTTP && !c.busy:
 		switch {
-		case c.busy || c.closing:
-			return zeroTime, limitNone
 		case !t.body.IsZero():
 			earned := time.Duration(len(c.body.B)) * time.Second / time.Duration(cfg.BodyRate)
 			return t.body.Add(cfg.BodyGrace + earned), limitBody
@@ -157,19 +156,31 @@ func (c *Conn) limit() (time.Time, limitKind) {
 	return zeroTime, limitNone
 }
 
-func (c *Conn) limitWebSocket() (time.Time, limitKind) {
+func (c *Conn) limitWebSocket() (d time.Time, kind limitKind) {
 	cfg, t := &c.loop.cfg, &c.times
 	switch {
-	case !c.wsOpen:
-		return zeroTime, limitNone
 	case !t.ping.IsZero():
-		return t.ping.Add(cfg.PongTimeout), limitPong
-	case !t.message.IsZero() && (cfg.PingInterval < 0 || cfg.MessageTimeout <= cfg.PingInterval):
-		return t.message.Add(cfg.MessageTimeout), limitMessage
+		d, kind = t.ping.Add(cfg.PongTimeout), limitPong
 	case cfg.PingInterval < 0:
-		return t.active.Add(cfg.WebSocketIdle), limitIdle
-	case !t.message.IsZero() && t.message.Add(cfg.MessageTimeout).Before(t.active.Add(cfg.PingInterval)):
-		return t.message.Add(cfg.MessageTimeout), limitMessage
+		d, kind = t.active.Add(cfg.WebSocketIdle), limitIdle
+	default:
+		d, kind = t.active.Add(cfg.PingInterval), limitPing
 	}
-	return t.active.Add(cfg.PingInterval), limitPing
+	if !t.message.IsZero() {
+		if m := t.message.Add(cfg.MessageTimeout); !m.After(d) {
+			return m, limitMessage
+		}
+	}
+	return d, kind
+}
+
+// restart begins the peer's deadlines anew: while the loop did not read, or the
+// peer had much to read first, it could not keep them.
+func (t *times) restart(now time.Time) {
+	t.active = now
+	for _, since := range [...]*time.Time{&t.head, &t.body, &t.message, &t.ping} {
+		if !since.IsZero() {
+			*since = now
+		}
+	}
 }

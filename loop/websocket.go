@@ -11,42 +11,40 @@ import (
 // was switched, so its number stays valid for Send.
 func (c *Conn) switchToWebSocket() {
 	c.mode = modeWebSocket
-	c.wsOpen, c.wsSwitched = true, true
+	c.wsSwitched = true
 	c.busy = false
+	c.resumable = c.in != nil
 	c.ws.Limits = c.loop.cfg.WebSocket
 	c.times.active = c.loop.now
 	c.times.alarm = zeroTime
-	if held := c.in; held != nil && !c.reading {
-		c.in = nil
-		c.feedWebSocket(held.B)
-		buffer.Put(held)
-	}
 	c.rearm()
 }
 
 // feedWebSocket decodes frames from b; the decoder keeps what is incomplete.
 func (c *Conn) feedWebSocket(b []byte) {
-	for len(b) > 0 && c.wsOpen && !c.aborted && c.mode == modeWebSocket {
+	for len(b) > 0 && !c.closing && !c.aborted {
 		ev, n, err := c.ws.Next(b, c.loop.now)
 		b = b[n:]
-		if err != nil {
+		c.trackPartial()
+		switch {
+		case err != nil:
 			c.failWebSocket(err)
-			return
-		}
-		switch ev {
-		case websocket.EventMessage:
+		case ev == websocket.EventMessage:
 			c.message()
-		case websocket.EventPing:
-			c.control(websocket.AppendPong(nil, c.ws.Payload()))
-		case websocket.EventClose:
+		case ev == websocket.EventPing:
+			pong := buffer.Get()
+			pong.B = websocket.AppendPong(pong.B, c.ws.Payload())
+			c.say(pong)
+		case ev == websocket.EventClose:
 			c.peerClosed()
 		}
 	}
-	c.trackPartial()
 	c.account()
 }
 
-// trackPartial keeps the deadline of an incomplete message.
+// trackPartial keeps the deadline of an incomplete message. It looks after
+// every event, or a peer whose reads always end inside of a frame would be taken
+// for one that never completes any.
 func (c *Conn) trackPartial() {
 	switch {
 	case !c.ws.Partial():
@@ -90,17 +88,11 @@ func (c *Conn) CloseWebSocket(code uint16, reason string) {
 }
 
 func (c *Conn) closeWebSocket(code uint16, reason string) {
-	if !c.wsOpen {
+	if c.closing {
 		return
 	}
-	c.wsOpen = false
-	c.control(websocket.AppendClose(nil, code, reason))
+	b := buffer.Get()
+	b.B = websocket.AppendClose(b.B, code, reason)
+	c.say(b)
 	c.closing = true
-}
-
-// control queues a control frame.
-func (c *Conn) control(frame []byte) {
-	c.queued.Add(int64(len(frame)))
-	c.out = append(c.out, &buffer.Buffer{B: frame})
-	c.loop.markDirty(c)
 }

@@ -228,12 +228,16 @@ func (in *inbound) start(c *call) {
 	plan := g.mcp.Plan(&c.mcp)
 	c.timeout = plan.Timeout
 	if plan.Class == mcp.ClassInline {
+		if err := in.conn.admits(c); err != nil {
+			c.refuse(in, err)
+			return
+		}
 		c.serveInline(in)
 		return
 	}
 	in.leave(c)
-	if !in.conn.enter(c, g.maxInFlight) {
-		c.refuse(in, duplicateOrFull(in.conn, c))
+	if err := in.conn.enter(c, g.maxInFlight); err != nil {
+		c.refuse(in, err)
 		return
 	}
 	if c.session != nil && !in.conn.shared() {
@@ -261,16 +265,43 @@ func (in *inbound) leave(c *call) {
 	c.mcp.Notifier = c
 }
 
-// enter counts a call in flight. It is false when the connection has as many as
-// it may, or is still busy with one of the same id.
-func (cn *connection) enter(c *call, limit int) bool {
+// enter counts a call in flight, if the connection may have another.
+func (cn *connection) enter(c *call, limit int) error {
 	cn.mu.Lock()
 	defer cn.mu.Unlock()
-	if cn.closed || len(cn.calls) >= limit || cn.shared() && cn.lookup(c.mcp.ID) != nil {
-		return false
+	if err := cn.judge(c); err != nil {
+		return err
+	}
+	if len(cn.calls) >= limit {
+		return errBusy
 	}
 	cn.calls = append(cn.calls, c)
-	return true
+	return nil
+}
+
+// admits judges a call that is answered at once and never in flight.
+func (cn *connection) admits(c *call) error {
+	if !cn.shared() {
+		return nil
+	}
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	return cn.judge(c)
+}
+
+// judge says why a call may not run on this connection. On a shared connection
+// ids in flight are unique, and a draining one takes no more calls: else it
+// would never be idle. Under mu.
+func (cn *connection) judge(c *call) error {
+	switch {
+	case cn.closed:
+		return errGone
+	case cn.shared() && cn.draining:
+		return errDraining
+	case cn.shared() && cn.lookup(c.mcp.ID) != nil:
+		return errDuplicate
+	}
+	return nil
 }
 
 // shared reports whether many calls travel on the connection at once.
@@ -308,21 +339,9 @@ func (cn *connection) exit(c *call) {
 	}
 }
 
-// duplicateOrFull says why enter refused.
-func duplicateOrFull(cn *connection, c *call) error {
-	cn.mu.Lock()
-	defer cn.mu.Unlock()
-	switch {
-	case cn.closed:
-		return errGone
-	case cn.shared() && cn.lookup(c.mcp.ID) != nil:
-		return errDuplicate
-	}
-	return errBusy
-}
-
 var (
 	errGone      = errors.New("connection is closed")
+	errDraining  = errors.New("server is shutting down")
 	errDuplicate = errors.New("a request with this id is already in flight on this connection")
 	errBusy      = errors.New("too many requests in flight on this connection")
 )

@@ -39,7 +39,8 @@ func newBench(ctx context.Context, o *options) (*bench, error) {
 }
 
 func (b *bench) prepare(ctx context.Context) (err error) {
-	if b.log, err = os.Create(filepath.Join(b.dir, "server.log")); err != nil {
+	// Appending, because start empties the file while an old server may still have it open.
+	if b.log, err = os.OpenFile(filepath.Join(b.dir, "server.log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
 		return err
 	}
 	if b.opts.bin != "" {

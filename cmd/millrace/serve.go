@@ -144,7 +144,7 @@ func (c *serveCmd) announce(e *env, srv *server.Server) {
 	}
 	st := srv.Stats()
 	fmt.Fprintf(w, "loops      %d, GOMAXPROCS %d\n", st.Loops, st.GOMAXPROCS)
-	fmt.Fprintf(w, "workers    %d blocking, %d cpu, queue %d each\n", c.Workers, st.Pool.CPU.Workers, c.Queue)
+	fmt.Fprintf(w, "workers    %d blocking, %d cpu, queue %d each\n", st.Pool.Blocking.Limit, st.Pool.CPU.Limit, c.Queue)
 	fmt.Fprintf(w, "limits     %d connections, %d sessions, %d bytes a message, %s a tool\n",
 		srv.ConnectionLimit(), c.MaxSessions, c.MaxBody, c.ToolTimeout)
 	if urls := srv.URLs(); len(urls) > 0 {

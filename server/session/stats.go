@@ -5,19 +5,19 @@ import "sync/atomic"
 // Stats is a view of a Registry, ready to encode. Its numbers are read one
 // after the other, so they may disagree by what happened meanwhile.
 type Stats struct {
-	Open      int // sessions now: the sum of the three
-	HTTP      int
-	WebSocket int
-	Stdio     int
+	Open      int `json:"open"` // sessions now: the sum of the three
+	HTTP      int `json:"http"`
+	WebSocket int `json:"websocket"`
+	Stdio     int `json:"stdio"`
 
-	Created uint64 // by Create
-	Revived uint64 // from a token
-	Refused uint64 // for a limit
-	Unknown uint64 // ids that Get answered with ErrUnknown
+	Created uint64 `json:"created"` // by Create
+	Revived uint64 `json:"revived"` // from a token
+	Refused uint64 `json:"refused"` // for a limit
+	Unknown uint64 `json:"unknown"` // ids that Get answered with ErrUnknown
 	// Ended counts by Reason.String; reasons that did not occur are absent.
-	Ended map[string]uint64
+	Ended map[string]uint64 `json:"ended"`
 
-	Tombstones int // ended sessions that could otherwise revive
+	Tombstones int `json:"tombstones"` // ended sessions that could otherwise revive
 }
 
 type counters struct {
