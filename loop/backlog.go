@@ -2,6 +2,10 @@ package loop
 
 import "time"
 
+// keepEntries is how many entries a connection's queues keep room for: one that
+// was slow once must not hold that memory for the rest of its life.
+const keepEntries = 256
+
 // backlog remembers the sizes of messages that the kernel has not taken yet.
 // The first of them, the one being written, is not counted as queued: a single
 // answer larger than the bound must not look like a slow reader.
@@ -47,6 +51,9 @@ func (b *backlog) settle(pending int, now time.Time) (freed int64) {
 	}
 	if b.empty() {
 		b.sizes, b.first = b.sizes[:0], 0
+		if cap(b.sizes) > keepEntries {
+			b.sizes = nil
+		}
 		return freed
 	}
 	if !b.released {

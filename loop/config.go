@@ -29,8 +29,8 @@ type Config struct {
 	Loops int
 	// MaxConnections is how many connections may be open at once; the next one
 	// is answered 503 and closed. Default: the soft limit of open files minus
-	// max(64, 10 %). A larger value is an error at Start, because an accept that
-	// fails for want of descriptors would stop the whole engine.
+	// max(64, 10 %). A larger value is an error at Start: peers could leave the
+	// process without a descriptor for anything else.
 	MaxConnections int
 	// HTTP bounds request heads and bodies.
 	HTTP http1.Limits

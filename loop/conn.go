@@ -169,12 +169,15 @@ func (c *Conn) TakeMessage() *buffer.Buffer {
 }
 
 // Abort closes the connection when the current callback is done; what is queued
-// is lost. err is what Handler.Closed will be told.
+// is lost. err is what Handler.Closed will be told, unless the loop had a reason
+// to end the connection before.
 func (c *Conn) Abort(err error) {
 	if c.mode == modeClosed || c.aborted {
 		return
 	}
-	c.err = err
+	if c.err == nil {
+		c.err = err
+	}
 	c.aborted = true
 	c.loop.markDirty(c) // closed from proceed, never under the feet of a caller
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -29,6 +30,8 @@ type Engine struct {
 	closing   chan struct{} // closed when no more connections are wanted
 	closeOnce sync.Once
 	stopOnce  sync.Once
+	stopping  chan struct{} // closed when the end begins
+	ticks     atomic.Int64  // of gnet's ticker, for watch
 	done      chan struct{}
 	err       error // of the loops' end; read after done
 
@@ -48,7 +51,7 @@ func Start(cfg Config, h Handler) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, handler: h, loops: map[gnet.EventLoop]*loopState{},
-		closing: make(chan struct{}), done: make(chan struct{}),
+		closing: make(chan struct{}), stopping: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := e.open(); err != nil {
 		return nil, err
@@ -59,6 +62,7 @@ func Start(cfg Config, h Handler) (*Engine, error) {
 			go e.accept(ln, cfg.Listeners[i].Tag)
 		}
 	}
+	go e.watch(&e.ticks, time.Second)
 	return e, nil
 }
 
@@ -154,6 +158,7 @@ func (e *Engine) Drain(ctx context.Context) error {
 // loops have ended. Calling it again waits for the same end.
 func (e *Engine) Stop() {
 	e.stopOnce.Do(func() {
+		close(e.stopping)
 		e.StopAccepting()
 		e.err = e.client.Stop()
 		close(e.done)

@@ -22,14 +22,16 @@ func (h *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 	if !ok {
 		return nil, gnet.Close
 	}
+	a.taken = true
 	gc.SetContext(nil)
 	l := h.engine.loopOf(gc)
 	l.now = l.clock()
 	c := l.opened(&gnetSocket{conn: gc, loop: l}, a.remote, a.tag)
 	if c == nil {
-		return nil, gnet.Close
+		return overloaded, gnet.Close
 	}
 	gc.SetContext(c)
+	l.flushDirty() // Opened may have had enough already
 	return nil, gnet.None
 }
 
@@ -59,6 +61,7 @@ func (h *events) OnClose(gc gnet.Conn, err error) gnet.Action {
 // OnTick hands the tick to every loop.
 func (h *events) OnTick() (time.Duration, gnet.Action) {
 	e := h.engine
+	e.ticks.Add(1)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for el, l := range e.loops {
@@ -85,7 +88,7 @@ func (e *Engine) loopOf(gc gnet.Conn) *loopState {
 	})
 	epoll, err := epollOf(gc.Fd())
 	if err != nil {
-		e.cfg.Logger.Warn("reading cannot be paused: slow or flooding peers will be closed instead", "err", err)
+		e.cfg.Logger.Warn("reading cannot be paused yet: slow or flooding peers may be closed instead", "err", err)
 	}
 	l.epoll = epoll
 	e.loops[el] = l
@@ -112,6 +115,9 @@ func (s *gnetSocket) close()                      { _ = s.conn.EventLoop().Close
 func (s *gnetSocket) shutdownWrite()              { _ = unix.Shutdown(s.conn.Fd(), unix.SHUT_WR) }
 
 func (s *gnetSocket) listen(read, write bool) bool {
+	if s.loop.epoll < 0 { // it was not found when the loop began, for want of a descriptor perhaps
+		s.loop.epoll, _ = epollOf(s.conn.Fd())
+	}
 	return s.loop.epoll >= 0 && setEvents(s.loop.epoll, s.conn.Fd(), read, write) == nil
 }
 

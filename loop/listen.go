@@ -65,17 +65,31 @@ func (e *Engine) enroll(conn net.Conn, tag int) {
 		return
 	}
 	a := &arrival{remote: conn.RemoteAddr().String(), tag: tag}
-	if _, err := e.client.EnrollContext(conn, a); err != nil { // closes conn in any case
+	dropZone(conn.LocalAddr())
+	dropZone(conn.RemoteAddr())
+	_, err := e.client.EnrollContext(conn, a) // closes conn in any case, and waits for OnOpen
+	if err != nil || !a.taken {
 		e.shared.leave()
 		e.shared.turned.Add(1)
 		e.cfg.Logger.Warn("connection refused", "remote", a.remote, "err", err)
 	}
 }
 
-// arrival is what OnOpen needs to know of a connection.
+// dropZone takes the zone of a link-local address away. gnet recycles the bytes
+// of that string when the connection ends, as if it had made it itself; net
+// keeps it.
+func dropZone(a net.Addr) {
+	if t, ok := a.(*net.TCPAddr); ok {
+		t.Zone = ""
+	}
+}
+
+// arrival is what OnOpen needs to know of a connection, and its answer: gnet
+// does not report when it fails to add the socket to its loop.
 type arrival struct {
 	remote string
 	tag    int
+	taken  bool
 }
 
 // overloaded is what a connection over the limit is told.

@@ -30,7 +30,7 @@ func NewMemory(cfg Config, h Handler) *Memory {
 
 // Pipe is the far end of a connection of a Memory.
 type Pipe struct {
-	// Conn is the connection; nil when the handler refused it.
+	// Conn is the connection; nil when it was refused.
 	Conn *Conn
 	// Window is how many bytes the kernel would still take before the peer
 	// reads; negative means any number.
@@ -40,6 +40,8 @@ type Pipe struct {
 	// FIN is set when the loop has shut down its sending side, Closed when the
 	// connection is gone.
 	FIN, Closed bool
+	// Discard forgets output instead of keeping it for Output.
+	Discard bool
 	// Fail makes the next write fail and end the connection from inside of the
 	// call, as gnet does.
 	Fail error
@@ -51,24 +53,34 @@ type Pipe struct {
 	pending []byte
 }
 
-// Open connects.
+// Open connects, or is refused.
 func (m *Memory) Open(remote string, tag int) *Pipe {
 	p := &Pipe{mem: m, Window: -1, Reading: true}
 	m.loop.now = m.now
-	m.shr.enter(math.MaxInt64)
-	p.Conn = m.loop.opened(p, remote, tag)
+	most := int64(math.MaxInt64)
+	if n := m.loop.cfg.MaxConnections; n > 0 {
+		most = int64(n)
+	}
+	if m.shr.enter(most) {
+		p.Conn = m.loop.opened(p, remote, tag)
+	} else {
+		m.shr.turned.Add(1)
+	}
 	p.Closed = p.Conn == nil
 	m.loop.flushDirty()
 	return p
 }
 
 // Feed delivers b as one read. b is copied first, as a kernel would.
-func (p *Pipe) Feed(b []byte) {
+func (p *Pipe) Feed(b []byte) { p.FeedInPlace(append([]byte(nil), b...)) }
+
+// FeedInPlace delivers b itself, which the loop may change while it reads.
+func (p *Pipe) FeedInPlace(b []byte) {
 	if p.Closed {
 		return
 	}
 	p.mem.loop.now = p.mem.now
-	p.mem.loop.traffic(p.Conn, append([]byte(nil), b...))
+	p.mem.loop.traffic(p.Conn, b)
 }
 
 // Hangup ends the connection from the peer's side.
@@ -148,7 +160,9 @@ func (p *Pipe) take(b []byte) {
 	if p.Window >= 0 {
 		p.Window -= n
 	}
-	p.out = append(p.out, b[:n]...)
+	if !p.Discard {
+		p.out = append(p.out, b[:n]...)
+	}
 	p.pending = append(p.pending, b[n:]...)
 }
 

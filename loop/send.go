@@ -169,7 +169,9 @@ func (c *Conn) writeOut() {
 	if c.mode == modeClosed {
 		return
 	}
-	c.out = out[:0]
+	if cap(out) <= keepEntries {
+		c.out = out[:0]
+	}
 	if err != nil {
 		c.Abort(err)
 	}

@@ -231,8 +231,8 @@ func (l *loopState) Run(context.Context) error {
 	return nil
 }
 
-// opened makes a Conn for a new socket; nil when max connections are open, or
-// the handler refuses it.
+// opened makes a Conn for a new socket, which is counted in shared.open already;
+// nil when the handler refuses it.
 func (l *loopState) opened(s socket, remote string, tag int) *Conn {
 	c := &Conn{loop: l, sock: s, id: l.shared.ids.Add(1), remote: remote, tag: tag}
 	c.timer.conn = c

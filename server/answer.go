@@ -45,7 +45,7 @@ func overloadError(modern bool, why error) *jsonrpc.Error {
 	return e
 }
 
-// fail answers a request with an error.
+// fail answers what is not a call with an error.
 func (in *inbound) fail(status int, id []byte, e *jsonrpc.Error) {
 	in.failWith(transport.Response{Status: status}, id, e)
 }
@@ -77,20 +77,39 @@ func (in *inbound) unauthorized(err error) {
 	modern := in.headerIsModern()
 	if !errors.Is(err, auth.ErrUnauthenticated) {
 		in.gate.log.Error("authenticator failed", "conn", in.conn.link.ID, "err", err)
+		in.gate.counters.overloaded.Inc()
 		in.failWith(transport.Response{Status: 503, RetryAfter: 1}, nil, overloadError(modern, errors.New("cannot verify credentials")))
 		return
 	}
-	e := &jsonrpc.Error{Code: codeUnauthorized, Message: err.Error(), Data: errorData{Type: "unauthorized"}}
+	// What err adds is for the log: it may tell what the credential was.
+	in.gate.log.Debug("unauthenticated", "conn", in.conn.link.ID, "err", err)
+	e := &jsonrpc.Error{Code: codeUnauthorized, Message: auth.ErrUnauthenticated.Error(), Data: errorData{Type: "unauthorized"}}
 	if modern {
 		e.Code = codeUnauthorizedModern
 	}
 	in.failWith(transport.Response{Status: 401, Challenge: "Bearer"}, nil, e)
 }
 
-// overloaded answers a request that the pool has no room for.
-func (in *inbound) overloaded() {
+// overloaded answers a message that no worker can read now. Only for a known
+// sender it is read for its id, without which the answer means nothing on a
+// shared connection.
+func (in *inbound) overloaded(why error) {
 	in.gate.counters.overloaded.Inc()
-	in.failWith(transport.Response{Status: 503, RetryAfter: 1}, nil, overloadError(in.headerIsModern(), nil))
+	modern := in.headerIsModern()
+	var id []byte
+	if in.who != nil && in.req.Kind == transport.Message {
+		msg, err := jsonrpc.Parse(in.req.Body, nil)
+		if err == nil && msg.Kind != jsonrpc.KindRequest && in.conn.shared() {
+			in.gate.log.Warn("message dropped", "conn", in.conn.link.ID, "kind", msg.Kind.String(), "err", why)
+			in.done()
+			return
+		}
+		id = msg.ID
+		if meta, err := mcp.ParseMeta(msg.Params); err == nil {
+			modern = in.isModern(&msg, &meta)
+		}
+	}
+	in.failWith(transport.Response{Status: 503, RetryAfter: 1}, id, overloadError(modern, why))
 }
 
 // headerIsModern reports whether the HTTP header names a revision that has no

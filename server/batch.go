@@ -12,12 +12,12 @@ import (
 // batch handles a JSON-RPC batch, which the revision 2025-03-26 alone knows:
 // "Implementations ... MUST support receiving JSON-RPC batches".
 func (in *inbound) batch() {
-	if !in.mayBatch() {
+	if fail := in.refuseBatch(); fail != nil {
 		id := []byte(nil)
 		if in.nullID() {
 			id = jsonrpc.NullID
 		}
-		in.fail(400, id, invalidRequest("batches exist in protocol version 2025-03-26 only: send one message at a time"))
+		in.fail(fail.status, id, fail.err)
 		return
 	}
 	if !in.detached {
@@ -49,17 +49,22 @@ func (in *inbound) batch() {
 	b.run(in, items)
 }
 
-// mayBatch reports whether the client negotiated the revision with batches.
-func (in *inbound) mayBatch() bool {
+// refuseBatch says why a batch may not be served: its client has no session, or
+// has not negotiated the revision with batches.
+func (in *inbound) refuseBatch() *refusal {
+	var s *legacySession
 	if in.conn.shared() {
-		s := in.boundSession()
-		return s != nil && s.mcp.Version() == mcp.Version20250326
+		s = in.boundSession()
+	} else if !in.headerIsModern() {
+		var fail *refusal
+		if s, fail = in.find(in.req.Header); fail != nil {
+			return fail
+		}
 	}
-	if in.headerIsModern() {
-		return false
+	if s == nil || s.mcp.Version() != mcp.Version20250326 {
+		return &refusal{400, invalidRequest("batches exist in protocol version 2025-03-26 only: send one message at a time")}
 	}
-	s, fail := in.find(in.req.Header)
-	return fail == nil && s.mcp.Version() == mcp.Version20250326
+	return nil
 }
 
 // batchStream collects the answers to the requests of a batch. The body of the

@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"millrace/codec/jsonrpc"
-	"millrace/pool"
 	"millrace/pool/buffer"
 	"millrace/server/mcp"
-	"millrace/server/session"
 	"millrace/server/transport"
 )
 
@@ -25,7 +23,7 @@ import (
 type call struct {
 	gate    *gate
 	conn    *connection
-	req     *transport.Request // detached; nil while the call is served inline
+	req     *transport.Request // detached, unless the call is served inline
 	stream  transport.Stream
 	mcp     mcp.Call
 	session *legacySession // the one it belongs to; nil in the stateless era
@@ -34,6 +32,10 @@ type call struct {
 	timeout time.Duration
 
 	state atomic.Uint32
+	// ending keeps the end of a call, by anything but its result, apart from a
+	// notification that is being sent, which must not follow it, and from the
+	// release of the body that a timeout is still being encoded from.
+	ending sync.Mutex
 
 	mu   sync.Mutex
 	done chan struct{} // made when somebody asks
@@ -42,7 +44,7 @@ type call struct {
 	node deadlineNode
 }
 
-// States of a call.
+// States of a call. From callAnswered on it is over.
 const (
 	callPending uint32 = iota
 	callRunning
@@ -51,14 +53,26 @@ const (
 	callCanceled
 )
 
+// spareCalls are calls that nobody can hold any more; see call.recycle.
+var spareCalls = sync.Pool{New: func() any { return new(call) }}
+
 // newCall builds the call for a request. Everything in it is a view of the
 // request's body.
 func newCall(in *inbound, msg *jsonrpc.Message, meta mcp.CallMeta) *call {
-	c := &call{gate: in.gate, conn: in.conn, stream: in.stream, started: time.Now()}
-	c.mcp = mcp.Call{
-		Method: methodName(msg.Method), ID: msg.ID, Params: msg.Params, Meta: meta, Principal: in.who,
-	}
+	c := spareCalls.Get().(*call)
+	c.gate, c.conn, c.req, c.stream, c.started = in.gate, in.conn, in.req, in.stream, time.Now()
+	c.mcp.Method, c.mcp.ID, c.mcp.Params = methodName(msg.Method), msg.ID, msg.Params
+	c.mcp.Meta, c.mcp.Principal = meta, in.who
 	return c
+}
+
+// recycle gives back a call that no handler has seen: handlers may keep their
+// context.
+func (c *call) recycle() {
+	if c.mcp.Method != "tools/call" && c.fresh == nil {
+		*c = call{}
+		spareCalls.Put(c)
+	}
 }
 
 // methodName avoids a copy for the methods that are called a million times.
@@ -74,26 +88,23 @@ func methodName(b []byte) string {
 	return string(b)
 }
 
+// over reports whether the call has ended for its client.
+func (c *call) over() bool { return c.state.Load() >= callAnswered }
+
 // serveInline runs the call where it stands, usually on the event loop.
 func (c *call) serveInline(in *inbound) {
 	c.state.Store(callAnswered)
 	body := buffer.Get()
 	var status int
 	body.B, status = c.gate.mcp.Serve(c, &c.mcp, body.B)
-	c.end(nil)
-	if c.fresh != nil {
-		in.initialized(c, body, status)
-	} else {
-		in.stream.Respond(transport.Response{Status: status, Body: body})
-	}
-	c.gate.finished(c, outcomeOf(status))
+	c.answer(body, status)
 	in.done()
+	c.recycle()
 }
 
 // Run implements pool.Task.
 func (c *call) Run() {
-	defer c.req.Release()
-	defer c.leave()
+	defer c.finish()
 	if !c.state.CompareAndSwap(callPending, callRunning) {
 		return // canceled, or its time ran out, while it was queued
 	}
@@ -105,68 +116,81 @@ func (c *call) Run() {
 		buffer.Put(body)
 		return
 	}
+	c.answer(body, status)
+}
+
+// answer sends the one response of a call whose state says that it is answered.
+func (c *call) answer(body *buffer.Buffer, status int) {
 	c.end(context.Canceled)
+	r := transport.Response{Status: status, Body: body}
 	if c.fresh != nil {
-		in := inbound{gate: c.gate, conn: c.conn, req: c.req, stream: c.stream, who: c.mcp.Principal, detached: true}
-		in.initialized(c, body, status)
-	} else {
-		c.stream.Respond(transport.Response{Status: status, Body: body})
+		c.initialized(&r)
 	}
-	c.gate.finished(c, outcomeOf(status))
+	c.gate.finished(c, outcomeOf(body.B, c.mcp.ID))
+	c.stream.Respond(r)
 }
 
-// Panicked implements the pool's last barrier: mcp.Serve has one of its own, so
-// this is a bug in the engine, and the client still gets an answer.
-func (c *call) Panicked(*pool.PanicError) {
-	if c.settle(callAnswered) {
-		c.end(context.Canceled)
-		c.respondError(500, &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "internal error"})
-		c.gate.finished(c, outcomeError)
+// finish is the end of Run. When Run did not come to its own, because a handler
+// has ended its goroutine (runtime.Goexit) or the engine has a bug, the client
+// still gets an answer.
+func (c *call) finish() {
+	if c.state.CompareAndSwap(callRunning, callAnswered) {
+		body := buffer.Get()
+		body.B = jsonrpc.AppendError(body.B, c.mcp.ID, &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "internal error"})
+		c.answer(body, 500)
 	}
+	c.leave()
+	c.release()
 }
 
-// settle claims the right to end the call.
-func (c *call) settle(state uint32) bool {
-	return c.state.CompareAndSwap(callPending, state) || c.state.CompareAndSwap(callRunning, state)
+// claim takes the right to end the call. Under ending.
+func (c *call) claim(state uint32) bool {
+	if c.state.CompareAndSwap(callPending, state) {
+		return true
+	}
+	if !c.state.CompareAndSwap(callRunning, state) {
+		return false
+	}
+	c.gate.pool.Abandon()
+	return true
 }
 
 // expire answers a call whose time is up. The handler may go on; what it
 // returns is dropped. Called by the deadline sweep.
 func (c *call) expire() {
-	running := c.state.Load() == callRunning
-	if !c.settle(callTimedOut) {
+	c.ending.Lock()
+	if !c.claim(callTimedOut) {
+		c.ending.Unlock()
 		return
-	}
-	if running {
-		c.gate.pool.Abandon()
 	}
 	body := buffer.Get()
 	body.B = c.gate.mcp.AppendTimeout(body.B, &c.mcp, c.timeout)
+	c.ending.Unlock()
 	c.end(context.DeadlineExceeded)
+	c.gate.finished(c, outcomeTimeout)
 	c.stream.Respond(transport.Response{Status: 200, Body: body})
 	c.leave()
-	c.gate.finished(c, outcomeTimeout)
 }
 
 // cancel ends a call that nobody waits for any more; nothing is sent for it
 // ("MUST NOT send any further messages for it", 26:basic/transports/stdio).
 func (c *call) cancel(why error) {
-	running := c.state.Load() == callRunning
-	if !c.settle(callCanceled) {
+	c.ending.Lock()
+	ok := c.claim(callCanceled)
+	c.ending.Unlock()
+	if !ok {
 		return
 	}
-	if running {
-		c.gate.pool.Abandon()
-	}
 	c.end(why)
-	if !c.conn.shared() && !errors.Is(why, errDisconnected) {
-		// The client still holds an exchange open; an event stream that ends
-		// without an answer is the quietest way out of it.
+	c.gate.finished(c, outcomeCanceled)
+	if !errors.Is(why, errDisconnected) {
+		// An HTTP client still holds an exchange open; an event stream that ends
+		// without an answer is the quietest way out of it. A batch does without
+		// this answer. Elsewhere this does nothing.
 		c.stream.Open("")
 		c.stream.End()
 	}
 	c.leave()
-	c.gate.finished(c, outcomeCanceled)
 }
 
 // leave takes the call out of every table. It may run twice.
@@ -178,45 +202,54 @@ func (c *call) leave() {
 	}
 }
 
+// release gives the body back. The call is over and in no table.
+func (c *call) release() {
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	c.req.Release()
+}
+
 // overloaded answers a call that no worker will run.
 func (c *call) overloaded(why error) {
-	if !c.settle(callAnswered) {
-		return
+	if c.state.CompareAndSwap(callPending, callAnswered) {
+		c.end(context.Canceled)
+		c.gate.counters.overloaded.Inc()
+		body := buffer.Get()
+		body.B = jsonrpc.AppendError(body.B, c.mcp.ID, overloadError(c.mcp.Modern, why))
+		c.gate.finished(c, outcomeError)
+		c.stream.Respond(transport.Response{Status: 503, Body: body, RetryAfter: 1})
 	}
-	c.gate.counters.overloaded.Inc()
-	c.end(context.Canceled)
-	e := overloadError(c.mcp.Modern, why)
-	body := buffer.Get()
-	body.B = jsonrpc.AppendError(body.B, c.mcp.ID, e)
-	c.stream.Respond(transport.Response{Status: 503, Body: body, RetryAfter: 1})
 	c.leave()
-	c.req.Release()
-	c.gate.finished(c, outcomeError)
+	c.release()
 }
 
-// refuse answers a call that may not enter its connection. It is in no table.
+// refuse answers a call that may not enter its connection.
 func (c *call) refuse(in *inbound, why error) {
-	defer in.req.Release()
 	switch {
 	case errors.Is(why, errGone):
+		in.done()
 	case errors.Is(why, errDuplicate):
-		in.fail(400, c.mcp.ID, invalidRequest(why.Error()))
+		c.reject(in, transport.Response{Status: 400}, invalidRequest(why.Error()))
 	default:
 		c.gate.counters.overloaded.Inc()
-		in.failWith(transport.Response{Status: 503, RetryAfter: 1}, c.mcp.ID, overloadError(c.mcp.Modern, why))
+		c.reject(in, transport.Response{Status: 503, RetryAfter: 1}, overloadError(c.mcp.Modern, why))
 	}
 }
 
-func (c *call) respondError(status int, e *jsonrpc.Error) {
-	body := buffer.Get()
-	body.B = jsonrpc.AppendError(body.B, c.mcp.ID, e)
-	c.stream.Respond(transport.Response{Status: status, Body: body})
+// reject answers a request that will not run. It is in no table.
+func (c *call) reject(in *inbound, r transport.Response, e *jsonrpc.Error) {
+	r.Body = buffer.Get()
+	r.Body.B = jsonrpc.AppendError(r.Body.B, c.mcp.ID, e)
+	c.gate.finished(c, outcomeError)
+	in.stream.Respond(r)
+	in.done()
 }
 
 // Notify implements mcp.Notifier: nothing is sent for a call that has ended.
 func (c *call) Notify(msg []byte) {
-	if s := c.state.Load(); s == callRunning {
-		c.stream.Notify(msg)
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	if c.state.Load() == callRunning && c.stream.Notify(msg) {
 		c.gate.counters.sent.Inc()
 	}
 }
@@ -264,53 +297,6 @@ func (c *call) end(why error) {
 		c.err = err
 		if c.done != nil {
 			close(c.done)
-		}
-	}
-}
-
-// legacySession is what the gate keeps for a session of the older eras. It is
-// the session's attachment and the mcp.Peer of its notifications.
-type legacySession struct {
-	reg  *session.Session
-	mcp  *mcp.ServerSession
-	link *transport.Link // of a WebSocket or stdio; nil on HTTP
-
-	mu      sync.Mutex
-	calls   []*call // in flight, HTTP only: a cancellation comes on another connection
-	streams []*openStream
-}
-
-// Notify implements mcp.Peer. On HTTP it goes out on the newest GET stream, and
-// nowhere when there is none.
-func (s *legacySession) Notify(msg []byte) {
-	if s.link != nil {
-		s.link.Send(msg, true)
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.streams); n > 0 {
-		s.streams[n-1].stream.Notify(msg)
-	}
-}
-
-func (s *legacySession) enter(c *call) {
-	s.reg.Hold()
-	s.mu.Lock()
-	s.calls = append(s.calls, c)
-	s.mu.Unlock()
-}
-
-func (s *legacySession) exit(c *call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, other := range s.calls {
-		if other == c {
-			last := len(s.calls) - 1
-			s.calls[i], s.calls[last] = s.calls[last], nil
-			s.calls = s.calls[:last]
-			s.reg.Release(time.Now())
-			return
 		}
 	}
 }

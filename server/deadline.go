@@ -10,7 +10,7 @@ const deadlineGrain = 10 * time.Millisecond
 
 // deadlines ends calls whose time is up. One goroutine looks at all calls in
 // flight every deadlineGrain while there are any: a timer for each would cost
-// more than most calls take.
+// more than most calls take. start comes first, close last.
 type deadlines struct {
 	mu    sync.Mutex
 	head  deadlineNode // ring
@@ -25,11 +25,15 @@ type deadlineNode struct {
 	call       *call
 }
 
+// start begins the watch.
+func (d *deadlines) start() {
+	d.wake, d.stop, d.over = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	d.head.prev, d.head.next = &d.head, &d.head
+	go d.run()
+}
+
 // run looks until close is called.
 func (d *deadlines) run() {
-	d.mu.Lock()
-	d.init()
-	d.mu.Unlock()
 	defer close(d.over)
 	for {
 		select {
@@ -41,21 +45,6 @@ func (d *deadlines) run() {
 			return
 		}
 	}
-}
-
-func (d *deadlines) init() {
-	if d.head.next == nil {
-		d.head.prev, d.head.next = &d.head, &d.head
-	}
-}
-
-// newDeadlines starts the watch.
-func (d *deadlines) start() {
-	d.wake, d.stop, d.over = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
-	d.mu.Lock()
-	d.init()
-	d.mu.Unlock()
-	go d.run()
 }
 
 // watch ticks while calls are in flight; false when told to stop.

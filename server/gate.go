@@ -1,12 +1,11 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"sync"
-	"sync/atomic"
+	"runtime/debug"
 	"time"
 
 	"millrace/codec/jsonrpc"
@@ -37,27 +36,6 @@ type gate struct {
 	maxInFlight int
 	trace       bool // debug logs of every call are wanted
 }
-
-// connection is what the gate keeps for a Link: Link.State. A WebSocket or
-// stdio connection carries many calls and at most one legacy session; an HTTP
-// connection carries one call at a time.
-type connection struct {
-	link  *transport.Link
-	owner pool.Owner
-
-	who atomic.Pointer[auth.Principal] // of every request here, once it is known
-
-	mu       sync.Mutex
-	session  *legacySession // of a WebSocket or stdio
-	calls    []*call        // in flight
-	get      *openStream    // a legacy GET stream on this connection
-	header   *transport.Header
-	draining bool
-	closed   bool
-	idle     chan struct{} // closed when the last call has left, if somebody waits
-}
-
-func stateOf(l *transport.Link) *connection { return l.State.(*connection) }
 
 // Opened implements transport.Dispatcher.
 func (g *gate) Opened(l *transport.Link) {
@@ -91,44 +69,68 @@ type inbound struct {
 // moveAway continues on a worker: the credential has to be verified, which may
 // block, or the message is too long to be scanned on the loop.
 func (g *gate) moveAway(in *inbound) {
-	away := &inbound{gate: g, conn: in.conn, detached: true}
+	if err := in.conn.depart(g.maxInFlight); err != nil {
+		in.overloaded(err)
+		return
+	}
+	away := &inbound{gate: g, conn: in.conn, who: in.who, detached: true}
 	away.req, away.stream = in.req.Detach(true)
 	if err := g.pool.Submit(pool.Blocking, &in.conn.owner, away); err != nil {
-		away.overloaded()
-		away.req.Release()
+		away.overloaded(err)
+		in.conn.arrive()
 	}
 }
 
 // Run implements pool.Task: the second half of moveAway.
 func (in *inbound) Run() {
-	who, err := in.gate.identify(in)
-	if err != nil {
-		in.unauthorized(err)
-		in.req.Release()
-		return
+	defer in.conn.arrive()
+	if in.who == nil {
+		who, err := in.gate.identify(in)
+		if err != nil {
+			in.unauthorized(err)
+			return
+		}
+		in.who = who
 	}
-	in.who = who
 	in.serve()
 }
 
 // identify asks the Authenticator who sends the request. A WebSocket is asked
 // once, at its upgrade.
 func (g *gate) identify(in *inbound) (*auth.Principal, error) {
-	if who := in.conn.who.Load(); who != nil {
-		return who, nil
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), authTimeout)
 	defer cancel()
 	c := auth.Credentials{RemoteAddr: in.conn.link.Remote}
 	if h := in.req.Header; h != nil {
 		c.Authorization = string(h.Authorization)
 	}
-	who, err := g.auth.Authenticate(ctx, c)
+	who, err := g.authenticate(ctx, c)
 	if err == nil && in.req.Kind == transport.Upgrade {
 		in.conn.who.Store(who)
 	}
 	return who, err
 }
+
+// authenticate keeps the faults of an Authenticator from being anything but
+// refusals. What it panicked with may hold the credential and is not logged.
+func (g *gate) authenticate(ctx context.Context, c auth.Credentials) (who *auth.Principal, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			g.log.Error("authenticator panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			who, err = nil, errAuthPanicked
+		}
+	}()
+	who, err = g.auth.Authenticate(ctx, c)
+	if err == nil && who == nil {
+		err = errNoPrincipal
+	}
+	return who, err
+}
+
+var (
+	errAuthPanicked = errors.New("it panicked")
+	errNoPrincipal  = errors.New("it returned neither a principal nor an error")
+)
 
 // authTimeout bounds one question to an Authenticator.
 const authTimeout = 10 * time.Second
@@ -149,9 +151,11 @@ func (in *inbound) serve() {
 
 // upgrade accepts a WebSocket and remembers what its session will want to know.
 func (in *inbound) upgrade() {
-	in.conn.mu.Lock()
-	in.conn.header = keepHeader(in.req.Header)
-	in.conn.mu.Unlock()
+	if !in.conn.upgraded(keepHeader(in.req.Header)) {
+		in.gate.counters.overloaded.Inc()
+		in.failWith(transport.Response{Status: 503, RetryAfter: 1}, nil, overloadError(false, errDraining))
+		return
+	}
 	in.stream.Respond(transport.Response{Status: 101})
 }
 
@@ -183,7 +187,6 @@ func (in *inbound) route(msg *jsonrpc.Message) {
 
 // malformed answers what is not a JSON-RPC message.
 func (in *inbound) malformed(msg *jsonrpc.Message, err *jsonrpc.Error) {
-	in.gate.counters.errors.Inc()
 	id := msg.ID
 	if id == nil && in.nullID() {
 		id = jsonrpc.NullID
@@ -253,11 +256,12 @@ func (in *inbound) start(c *call) {
 	}
 }
 
-// leave detaches the request and moves the views of the call along.
+// leave detaches the request and moves the views of the call along. The header
+// is wanted again by a call that may open a session.
 func (in *inbound) leave(c *call) {
 	if !in.detached {
 		old := in.req.Body
-		in.req, in.stream = in.req.Detach(false)
+		in.req, in.stream = in.req.Detach(c.fresh != nil)
 		in.detached = true
 		c.mcp.Rebase(old, in.req.Body)
 	}
@@ -265,101 +269,18 @@ func (in *inbound) leave(c *call) {
 	c.mcp.Notifier = c
 }
 
-// enter counts a call in flight, if the connection may have another.
-func (cn *connection) enter(c *call, limit int) error {
-	cn.mu.Lock()
-	defer cn.mu.Unlock()
-	if err := cn.judge(c); err != nil {
-		return err
-	}
-	if len(cn.calls) >= limit {
-		return errBusy
-	}
-	cn.calls = append(cn.calls, c)
-	return nil
-}
-
-// admits judges a call that is answered at once and never in flight.
-func (cn *connection) admits(c *call) error {
-	if !cn.shared() {
-		return nil
-	}
-	cn.mu.Lock()
-	defer cn.mu.Unlock()
-	return cn.judge(c)
-}
-
-// judge says why a call may not run on this connection. On a shared connection
-// ids in flight are unique, and a draining one takes no more calls: else it
-// would never be idle. Under mu.
-func (cn *connection) judge(c *call) error {
-	switch {
-	case cn.closed:
-		return errGone
-	case cn.shared() && cn.draining:
-		return errDraining
-	case cn.shared() && cn.lookup(c.mcp.ID) != nil:
-		return errDuplicate
-	}
-	return nil
-}
-
-// shared reports whether many calls travel on the connection at once.
-func (cn *connection) shared() bool { return cn.link.Protocol != transport.HTTP }
-
-// lookup finds a call in flight by its id, as raw JSON. Under mu.
-func (cn *connection) lookup(id []byte) *call {
-	for _, c := range cn.calls {
-		if bytes.Equal(c.mcp.ID, id) {
-			return c
-		}
-	}
-	return nil
-}
-
-// exit takes a call out again.
-func (cn *connection) exit(c *call) {
-	cn.mu.Lock()
-	for i, other := range cn.calls {
-		if other == c {
-			last := len(cn.calls) - 1
-			cn.calls[i], cn.calls[last] = cn.calls[last], nil
-			cn.calls = cn.calls[:last]
-			if last == 0 && cn.idle != nil {
-				close(cn.idle)
-				cn.idle = nil
-			}
-			break
-		}
-	}
-	bye := cn.draining && len(cn.calls) == 0 && cn.shared()
-	cn.mu.Unlock()
-	if bye {
-		cn.goAway()
-	}
-}
-
-var (
-	errGone      = errors.New("connection is closed")
-	errDraining  = errors.New("server is shutting down")
-	errDuplicate = errors.New("a request with this id is already in flight on this connection")
-	errBusy      = errors.New("too many requests in flight on this connection")
-)
-
-// goAway closes a drained connection.
-func (cn *connection) goAway() { cn.link.Close(1001, "server is shutting down") }
-
-// Drain implements transport.Dispatcher.
+// Drain implements transport.Dispatcher. A WebSocket ends with its last call, a
+// legacy event stream at once, and any other HTTP exchange with its answer.
 func (g *gate) Drain(l *transport.Link) {
 	cn := stateOf(l)
 	cn.mu.Lock()
 	cn.draining = true
-	idle, get := len(cn.calls) == 0, cn.get
+	bye, get := cn.rest(), cn.get
 	cn.mu.Unlock()
-	switch {
-	case get != nil:
+	if get != nil {
 		get.stream.End()
-	case idle && cn.shared():
+	}
+	if bye {
 		cn.goAway()
 	}
 }

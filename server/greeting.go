@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"millrace/codec/jsonrpc"
 	"millrace/server/mcp"
@@ -11,16 +12,15 @@ import (
 const greetingID = `"millrace-greeting"`
 
 // greeting is the initialize request that a WebSocket is sent first when
-// Server.Greeting is set. Any goroutine.
-func (s *Server) greeting() []byte {
+// Server.Greeting is set.
+func (s *Server) greeting() ([]byte, error) {
 	params, err := json.Marshal(struct {
 		ProtocolVersion string                  `json:"protocolVersion"`
 		Capabilities    *mcp.ServerCapabilities `json:"capabilities"`
 		ServerInfo      *mcp.Implementation     `json:"serverInfo"`
 	}{mcp.Version20251125, s.MCP.Capabilities(), s.MCP.Implementation()})
 	if err != nil {
-		s.Logger.Error("greeting cannot be encoded", "err", err)
-		return nil
+		return nil, fmt.Errorf("greeting: %w", err)
 	}
-	return jsonrpc.AppendRequest(nil, []byte(greetingID), "initialize", params)
+	return jsonrpc.AppendRequest(nil, []byte(greetingID), "initialize", params), nil
 }

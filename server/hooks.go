@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 // nothing.
 //
 // Started and Stopped are called by the goroutine that runs the server and may
-// delay it. All others are called one after the other, in order, on one
+// delay it; they must not call Shutdown, which waits for them. All others are called one after the other, in order, on one
 // goroutine of their own, never on an event loop; when they fall behind by more
 // than 4,096 events, events are dropped and counted in Stats.HooksLost. A hook
 // that panics is logged.
@@ -57,8 +56,9 @@ const hookQueue = 4096
 type hookRunner struct {
 	hooks Hooks
 	log   *slog.Logger
-	queue chan func()
-	over  sync.WaitGroup
+	queue chan func() // nil when no hook wants it
+	stop  chan struct{}
+	over  chan struct{}
 	lost  atomic.Uint64
 }
 
@@ -68,14 +68,30 @@ func newHookRunner(h Hooks, log *slog.Logger) *hookRunner {
 		return r // nothing to run: no goroutine
 	}
 	r.queue = make(chan func(), hookQueue)
-	r.over.Add(1)
-	go func() {
-		defer r.over.Done()
-		for f := range r.queue {
-			r.guard(f)
-		}
-	}()
+	r.stop, r.over = make(chan struct{}), make(chan struct{})
+	go r.run()
 	return r
+}
+
+// run calls hooks until close is called, and then those that are queued.
+func (r *hookRunner) run() {
+	defer close(r.over)
+	for {
+		select {
+		case f := <-r.queue:
+			r.guard(f)
+			continue
+		case <-r.stop:
+		}
+		for {
+			select {
+			case f := <-r.queue:
+				r.guard(f)
+			default:
+				return
+			}
+		}
+	}
 }
 
 func (r *hookRunner) guard(f func()) {
@@ -87,8 +103,14 @@ func (r *hookRunner) guard(f func()) {
 	f()
 }
 
-// later queues f, or drops it.
+// later queues f, or drops it. Tools that outlive the server still come here.
 func (r *hookRunner) later(f func()) {
+	select {
+	case <-r.stop:
+		r.lost.Add(1)
+		return
+	default:
+	}
 	select {
 	case r.queue <- f:
 	default:
@@ -128,11 +150,21 @@ func (r *hookRunner) sessionError(err error) {
 	}
 }
 
-// close runs what is queued and ends the goroutine. Nothing may be queued
-// afterwards.
+// close runs what is queued and ends the goroutine. It does not wait longer than
+// hookGrace: a hook may be waiting for the end of the server itself.
 func (r *hookRunner) close() {
-	if r.queue != nil {
-		close(r.queue)
-		r.over.Wait()
+	if r.queue == nil {
+		return
+	}
+	close(r.stop)
+	t := time.NewTimer(hookGrace)
+	defer t.Stop()
+	select {
+	case <-r.over:
+	case <-t.C:
+		r.log.Warn("a hook is still running")
 	}
 }
+
+// hookGrace is how long the end of a server waits for hooks.
+const hookGrace = time.Second

@@ -2,12 +2,12 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"time"
 
 	"millrace/codec/jsonrpc"
 	"millrace/pool"
-	"millrace/pool/buffer"
 	"millrace/server/mcp"
 	"millrace/server/session"
 	"millrace/server/transport"
@@ -21,33 +21,47 @@ type refusal struct {
 
 // legacy serves a request of a revision with sessions.
 func (in *inbound) legacy(c *call) {
-	sess, fail := in.session(c.mcp.Method)
-	if fail != nil {
-		in.fail(fail.status, c.mcp.ID, fail.err)
+	sess, fail := in.session(c)
+	switch {
+	case fail != nil:
+		c.reject(in, transport.Response{Status: fail.status}, fail.err)
 		return
-	}
-	if sess == nil {
-		c.fresh = &legacySession{}
-		c.fresh.mcp = in.gate.mcp.NewSession("", c.fresh)
-		c.mcp.Session = c.fresh.mcp
-	} else {
+	case sess != nil:
 		c.session, c.mcp.Session = sess, sess.mcp
 		c.mcp.Version = sess.mcp.Version()
+	case c.mcp.Method == "initialize":
+		c.fresh = in.newSession()
+		c.mcp.Session = c.fresh.mcp
 	}
 	in.start(c)
 }
 
 // session finds the session of a legacy request. It is nil, without a refusal,
-// where the request may open one.
-func (in *inbound) session(method string) (*legacySession, *refusal) {
+// where the request may open one, and on a shared connection that has none yet:
+// there the protocol says that initialize must come first.
+func (in *inbound) session(c *call) (*legacySession, *refusal) {
 	if in.conn.shared() {
-		return in.boundSession(), nil // without one, the protocol says that initialize must come first
+		s := in.boundSession()
+		if s != nil {
+			s.reg.Touch(c.started)
+		}
+		return s, nil
 	}
 	h := in.req.Header
-	if method == "initialize" && h.SessionID == nil {
+	if c.mcp.Method == "initialize" && h.SessionID == nil {
 		return nil, nil
 	}
 	return in.find(h)
+}
+
+// newSession is what initialize may make a session of.
+func (in *inbound) newSession() *legacySession {
+	s := &legacySession{}
+	if in.conn.shared() {
+		s.link = in.conn.link
+	}
+	s.mcp = in.gate.mcp.NewSession("", s)
+	return s
 }
 
 // find looks up the session that an HTTP request names. A session of another
@@ -76,74 +90,79 @@ func (in *inbound) revive(reg *session.Session) (*legacySession, *refusal) {
 	if first := reg.AttachOnce(s).(*legacySession); first != s {
 		return first, nil
 	}
-	in.gate.mcp.Attach(s.mcp)
+	in.gate.attach(s)
 	return s, nil
 }
 
-// initialized answers initialize. Only now, when it has succeeded, a session
-// comes into being: a request that is refused leaves nothing behind.
-func (in *inbound) initialized(c *call, body *buffer.Buffer, status int) {
+// attach lets a session hear of changes. One that another goroutine has ended
+// meanwhile, on DELETE or at the end of the server, must not stay.
+func (g *gate) attach(s *legacySession) {
+	g.mcp.Attach(s.mcp)
+	if _, over := s.reg.Ended(); over {
+		g.mcp.Detach(s.mcp)
+	}
+}
+
+// initialized completes the answer to initialize. Only now, when it has
+// succeeded, a session comes into being: a request that is refused leaves
+// nothing behind.
+func (c *call) initialized(r *transport.Response) {
 	s := c.fresh
 	if s.mcp.InitializeParams() == nil {
-		in.stream.Respond(transport.Response{Status: status, Body: body})
 		return
 	}
-	reg, err := in.gate.sessions.Create(time.Now(), session.Params{
-		Type: sessionType(in.conn.link.Protocol), Principal: in.who.ID, Version: s.mcp.Version(),
-		Capabilities: jsonrpc.Member(c.mcp.Params, "capabilities"), Client: in.clientInfo(),
+	reg, err := c.gate.sessions.Create(time.Now(), session.Params{
+		Type: sessionType(c.conn.link.Protocol), Principal: c.mcp.Principal.ID, Version: s.mcp.Version(),
+		Capabilities: jsonrpc.Member(c.mcp.Params, "capabilities"), Client: c.clientInfo(),
 	})
 	if err != nil {
-		in.gate.hooks.sessionError(err)
-		in.refuseSession(c, body, err)
+		c.gate.hooks.sessionError(err)
+		c.refuseSession(r, err)
 		return
 	}
 	s.reg = reg
 	s.mcp.SetID(reg.ID())
 	reg.SetAttachment(s)
-	in.gate.mcp.Attach(s.mcp)
-	r := transport.Response{Status: status, Body: body}
-	if in.conn.shared() {
-		if !in.conn.bind(s) {
-			in.gate.endSession(s, session.Disconnected)
-		}
-	} else {
+	c.gate.attach(s)
+	switch {
+	case !c.conn.shared():
 		r.SessionID = reg.ID()
+	case !c.conn.bind(s):
+		c.gate.endSession(s, session.Disconnected)
+		c.replace(r, 400, invalidRequest("the session is already initialized"))
 	}
-	in.stream.Respond(r)
 }
 
-// bind makes s the session of a WebSocket or stdio connection. Such a session
-// lives as long as the connection, so it is held: it does not expire by itself.
-func (cn *connection) bind(s *legacySession) bool {
-	cn.mu.Lock()
-	defer cn.mu.Unlock()
-	if cn.closed || cn.session != nil {
-		return false
-	}
-	s.link = cn.link
-	s.reg.Hold()
-	cn.session = s
-	return true
-}
-
-func (in *inbound) refuseSession(c *call, body *buffer.Buffer, err error) {
-	status := 503
+// refuseSession says why there is no session.
+func (c *call) refuseSession(r *transport.Response, err error) {
 	if errors.Is(err, session.ErrParams) {
-		status = 400
+		c.replace(r, 400, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: err.Error()})
+		return
 	}
-	body.B = jsonrpc.AppendError(body.B[:0], c.mcp.ID, overloadError(false, err))
-	in.stream.Respond(transport.Response{Status: status, Body: body, RetryAfter: 5})
+	c.gate.counters.overloaded.Inc()
+	c.replace(r, 503, overloadError(false, err))
+	r.RetryAfter = sessionRetry
+}
+
+// sessionRetry is the Retry-After, in seconds, of an initialize that finds all
+// sessions taken: they come free more slowly than workers.
+const sessionRetry = 5
+
+// replace makes r an error.
+func (c *call) replace(r *transport.Response, status int, e *jsonrpc.Error) {
+	r.Status = status
+	r.Body.B = jsonrpc.AppendError(r.Body.B[:0], c.mcp.ID, e)
 }
 
 // clientInfo is what the session will remember of the connection.
-func (in *inbound) clientInfo() session.ClientInfo {
-	h := in.req.Header
+func (c *call) clientInfo() session.ClientInfo {
+	h := c.req.Header
 	if h == nil {
-		in.conn.mu.Lock()
-		h = in.conn.header
-		in.conn.mu.Unlock()
+		c.conn.mu.Lock()
+		h = c.conn.header
+		c.conn.mu.Unlock()
 	}
-	info := session.ClientInfo{Address: in.conn.link.Remote}
+	info := session.ClientInfo{Address: c.conn.link.Remote}
 	if h != nil {
 		info.UserAgent, info.Origin, info.AcceptLanguage = string(h.UserAgent), string(h.Origin), string(h.AcceptLanguage)
 	}
@@ -174,7 +193,9 @@ func (in *inbound) notification(msg *jsonrpc.Message) {
 	var sess *legacySession
 	switch {
 	case in.conn.shared():
-		sess = in.boundSession()
+		if sess = in.boundSession(); sess != nil {
+			sess.reg.Touch(time.Now())
+		}
 	case !in.headerIsModern():
 		var fail *refusal
 		if sess, fail = in.find(in.req.Header); fail != nil {
@@ -196,17 +217,9 @@ func (in *inbound) notification(msg *jsonrpc.Message) {
 func (in *inbound) cancelled(sess *legacySession, id []byte) {
 	var c *call
 	if in.conn.shared() {
-		in.conn.mu.Lock()
 		c = in.conn.lookup(id)
-		in.conn.mu.Unlock()
 	} else if sess != nil {
-		sess.mu.Lock()
-		for _, other := range sess.calls {
-			if bytes.Equal(other.mcp.ID, id) {
-				c = other
-			}
-		}
-		sess.mu.Unlock()
+		c = sess.lookup(id)
 	}
 	if c != nil {
 		c.cancel(errClientCancelled)
@@ -246,125 +259,12 @@ func (in *inbound) notified(sess *legacySession, msg *jsonrpc.Message) {
 }
 
 // notifyTask runs a notification on a worker.
-type notifyTask struct{ *call }
+type notifyTask struct{ call *call }
 
 // Run implements pool.Task.
 func (t notifyTask) Run() {
-	defer t.req.Release()
-	t.gate.mcp.Notified(t.call, &t.mcp)
+	c := t.call
+	defer c.req.Release()
+	defer c.end(context.Canceled)
+	c.gate.mcp.Notified(c, &c.mcp)
 }
-
-// openStream is a legacy GET: a stream for what the server has to say on its
-// own account.
-type openStream struct {
-	stream  transport.Stream
-	session *legacySession
-}
-
-func (in *inbound) openStream() {
-	if in.headerIsModern() {
-		in.notAllowed()
-		return
-	}
-	sess, fail := in.find(in.req.Header)
-	if fail != nil {
-		in.fail(fail.status, nil, fail.err)
-		return
-	}
-	if !in.detached {
-		in.req, in.stream = in.req.Detach(false)
-		in.detached = true
-	}
-	o := &openStream{stream: in.stream, session: sess}
-	in.conn.mu.Lock()
-	in.conn.get = o
-	ending := in.conn.draining || in.conn.closed
-	in.conn.mu.Unlock()
-	sess.open(o)
-	o.stream.Open(sess.reg.ID())
-	if ending {
-		o.stream.End()
-		o.close()
-	}
-}
-
-// maxStreams bounds the GET streams of one session; the oldest ends when a new
-// one comes, because clients reconnect without closing the old one first.
-const maxStreams = 8
-
-func (s *legacySession) open(o *openStream) {
-	s.reg.Hold()
-	s.mu.Lock()
-	s.streams = append(s.streams, o)
-	var oldest *openStream
-	if len(s.streams) > maxStreams {
-		oldest = s.streams[0]
-	}
-	s.mu.Unlock()
-	if oldest != nil {
-		oldest.stream.End()
-		oldest.close()
-	}
-}
-
-// close takes the stream out of its session. It may be called twice.
-func (o *openStream) close() {
-	s := o.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, other := range s.streams {
-		if other == o {
-			s.streams = append(s.streams[:i], s.streams[i+1:]...)
-			s.reg.Release(time.Now())
-			return
-		}
-	}
-}
-
-// endSession handles a legacy DELETE.
-func (in *inbound) endSession() {
-	if in.headerIsModern() {
-		in.notAllowed()
-		return
-	}
-	sess, fail := in.find(in.req.Header)
-	if fail != nil {
-		in.fail(fail.status, nil, fail.err)
-		return
-	}
-	in.gate.endSession(sess, session.Deleted)
-	in.stream.Respond(transport.Response{Status: 204})
-	in.done()
-}
-
-// notAllowed answers GET and DELETE of the stateless era, which has neither.
-func (in *inbound) notAllowed() {
-	in.failWith(transport.Response{Status: 405, Allow: "POST, OPTIONS"}, nil,
-		invalidRequest("this protocol revision has neither sessions nor a GET stream: use POST"))
-}
-
-// endSession ends a session; the registry then calls sessionEnded.
-func (g *gate) endSession(s *legacySession, why session.Reason) {
-	s.reg.End(time.Now(), why)
-}
-
-// sessionEnded cleans up after a session, whatever ended it.
-func (g *gate) sessionEnded(reg *session.Session) {
-	s, ok := reg.Attachment().(*legacySession)
-	if !ok {
-		return
-	}
-	g.mcp.Detach(s.mcp)
-	s.mu.Lock()
-	calls, streams := s.calls, s.streams
-	s.calls, s.streams = nil, nil
-	s.mu.Unlock()
-	for _, c := range calls {
-		c.cancel(errSessionEnded)
-	}
-	for _, o := range streams {
-		o.stream.End()
-	}
-}
-
-var errSessionEnded = errors.New("session ended")

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"encoding/base64"
+	"math"
 	"strconv"
 
 	"millrace/codec/jsonrpc"
@@ -29,25 +30,25 @@ func (in *inbound) modern(c *call) {
 	h := in.req.Header
 	if h != nil {
 		if e := checkStandardHeaders(h, &c.mcp); e != nil {
-			in.fail(400, c.mcp.ID, e)
+			c.reject(in, transport.Response{Status: 400}, e)
 			return
 		}
 	}
 	if e := mcp.CheckModern(meta); e != nil {
-		in.fail(400, c.mcp.ID, e)
+		c.reject(in, transport.Response{Status: 400}, e)
 		return
 	}
 	if h != nil && !bytes.Equal(h.ProtocolVersion, meta.ProtocolVersion) {
-		in.fail(400, c.mcp.ID, mismatch("MCP-Protocol-Version", h.ProtocolVersion, meta.ProtocolVersion))
+		c.reject(in, transport.Response{Status: 400}, mismatch("MCP-Protocol-Version", h.ProtocolVersion, meta.ProtocolVersion))
 		return
 	}
 	if e := in.gate.mcp.CheckVersion(meta.ProtocolVersion); e != nil {
-		in.fail(400, c.mcp.ID, e)
+		c.reject(in, transport.Response{Status: 400}, e)
 		return
 	}
 	if h != nil && c.mcp.Method == "tools/call" {
 		if e := in.checkParamHeaders(h, &c.mcp); e != nil {
-			in.fail(400, c.mcp.ID, e)
+			c.reject(in, transport.Response{Status: 400}, e)
 			return
 		}
 	}
@@ -145,12 +146,33 @@ func sameValue(got, value []byte) bool {
 	if s, ok := jsonrpc.UnquoteView(value); ok {
 		return bytes.Equal(got, s)
 	}
-	if bytes.Equal(got, value) {
-		return true
-	}
+	return bytes.Equal(got, value) || isNumber(got) && isNumber(value) && sameNumber(got, value)
+}
+
+// sameNumber compares two JSON numbers. Beyond 2^53 a float64 makes neighbours
+// equal; integers of that size are compared digit by digit.
+func sameNumber(got, value []byte) bool {
 	a, err1 := strconv.ParseFloat(string(got), 64)
 	b, err2 := strconv.ParseFloat(string(value), 64)
-	return err1 == nil && err2 == nil && a == b
+	if err1 != nil || err2 != nil || a != b {
+		return false
+	}
+	return math.Abs(a) < 1<<53 || bytes.Equal(wholePart(got), wholePart(value))
+}
+
+// wholePart cuts off a fraction of zeros.
+func wholePart(n []byte) []byte {
+	whole, fraction, _ := bytes.Cut(n, []byte("."))
+	if len(bytes.Trim(fraction, "0")) > 0 {
+		return n
+	}
+	return whole
+}
+
+// isNumber reports whether b is a JSON number and nothing else: strconv also
+// takes hexadecimal, underscores and infinities.
+func isNumber(b []byte) bool {
+	return len(b) > 0 && (b[0] == '-' || '0' <= b[0] && b[0] <= '9') && jsonrpc.Validate(b, nil) == nil
 }
 
 // The Base64 sentinel of header values (26:basic/transports/streamable-http,

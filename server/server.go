@@ -119,11 +119,13 @@ type runState struct {
 	draining atomic.Bool
 	quit     chan struct{} // closed by Shutdown
 	quitOnce sync.Once
-	drainCtx context.Context // of Shutdown; written before quit is closed
+	patience context.Context    // ends when draining must not wait any longer
+	cut      context.CancelFunc // ends it
 	ended    chan struct{}
 	err      error // what Run returned; read after ended
 	sweep    chan struct{}
 	swept    sync.WaitGroup
+	undo     func() // of addProcs
 }
 
 var (
@@ -147,22 +149,13 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if !s.busy.CompareAndSwap(false, true) {
 		return ErrRunning
 	}
-	defer s.busy.Store(false)
 	r, err := s.start()
 	if err != nil {
+		s.busy.Store(false)
 		return err
 	}
-	defer func() {
-		s.running.Store(nil)
-		r.err = err
-		close(r.ended)
-		if f := s.Hooks.Stopped; f != nil {
-			f(err)
-		}
-	}()
-	if f := s.Hooks.Started; f != nil {
-		f(s.Info())
-	}
+	defer func() { r.stopped(err) }()
+	r.began()
 	select {
 	case <-ctx.Done():
 	case <-r.quit:
@@ -173,18 +166,41 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	return r.drain()
 }
 
-// Shutdown makes Run drain, and waits for it. When ctx ends first, connections
-// that are still busy are cut. Any goroutine.
+// began tells that the server runs.
+func (r *runState) began() {
+	if f := r.cfg.Hooks.Started; f != nil {
+		r.gate.hooks.guard(func() { f(r.cfg.Info()) })
+	}
+}
+
+// stopped tells that the server has ended. Who waits in Shutdown comes last, so
+// that it may call Run again.
+func (r *runState) stopped(err error) {
+	r.cfg.running.Store(nil)
+	r.cut()
+	if f := r.cfg.Hooks.Stopped; f != nil {
+		r.gate.hooks.guard(func() { f(err) })
+	}
+	r.cfg.busy.Store(false)
+	r.err = err
+	close(r.ended)
+}
+
+// Shutdown makes Run drain, waits for it, and returns what Run returns. When
+// ctx ends first, connections that are still busy are cut. Any goroutine, any
+// number of times: the first ctx to end counts.
 func (s *Server) Shutdown(ctx context.Context) error {
 	r := s.running.Load()
 	if r == nil {
 		return ErrNotRunning
 	}
-	r.quitOnce.Do(func() {
-		r.drainCtx = ctx
-		close(r.quit)
-	})
-	<-r.ended
+	r.quitOnce.Do(func() { close(r.quit) })
+	select {
+	case <-r.ended:
+	case <-ctx.Done():
+		r.cut()
+		<-r.ended
+	}
 	return r.err
 }
 
@@ -230,7 +246,6 @@ func (s *Server) start() (*runState, error) {
 	if err != nil {
 		return nil, err
 	}
-	setProcs(s.loops(), r.log)
 	tcfg := transport.Config{
 		Path: s.Path, AllowedHosts: s.AllowedHosts, AllowedOrigins: s.AllowedOrigins, TrustedProxies: s.TrustedProxies,
 	}
@@ -251,11 +266,16 @@ func (s *Server) start() (*runState, error) {
 		lcfg.Listeners = append(lcfg.Listeners, loop.Listener{Addr: l.Addr, Tag: i})
 	}
 	if s.Greeting {
-		tcfg.Greeting = s.greeting
+		greeting, err := s.greeting()
+		if err != nil {
+			return nil, err
+		}
+		tcfg.Greeting = func() []byte { return greeting }
 	}
 	if err := r.startAdmin(); err != nil {
 		return nil, err
 	}
+	r.undo = addProcs(s.loops(), r.log)
 	r.serve()
 	r.engine, err = loop.Start(lcfg, transport.NewHandler(tcfg, r.gate))
 	if err != nil {
@@ -282,9 +302,10 @@ func (s *Server) newRunState() (*runState, error) {
 		keys = seal.NewRandom()
 	}
 	r := &runState{
-		cfg: s, log: log, started: time.Now(),
+		cfg: s, log: log, started: time.Now(), undo: func() {},
 		quit: make(chan struct{}), ended: make(chan struct{}), sweep: make(chan struct{}),
 	}
+	r.patience, r.cut = context.WithCancel(context.Background())
 	g := &gate{
 		mcp: s.MCP, auth: s.Auth, log: log, maxInFlight: s.MaxInFlight,
 		trace: log.Enabled(context.Background(), slog.LevelDebug),
@@ -334,15 +355,11 @@ func (r *runState) serve() {
 // drain ends a running server gently.
 func (r *runState) drain() error {
 	r.draining.Store(true)
-	ctx := r.drainCtx
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	limit := r.cfg.DrainTimeout
 	if limit == 0 {
 		limit = 15 * time.Second
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(r.patience, limit)
 	defer cancel()
 	r.log.Info("draining", "timeout", limit)
 	err := r.engine.Drain(ctx)
@@ -354,25 +371,25 @@ func (r *runState) drain() error {
 	return nil
 }
 
-// release ends everything that serve and startAdmin began. Tools that are still
-// running are left behind: nobody waits for them any more.
+// release ends everything that start began, but for the engine. Tools that are
+// still running are left behind: nobody waits for them any more.
 func (r *runState) release() {
 	g := r.gate
 	g.sessions.CloseAll(time.Now(), session.Shutdown)
-	g.pool.Close()
-	g.calls.close()
-	close(r.sweep)
-	r.swept.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), releaseGrace)
 	defer cancel()
 	if err := g.pool.Drain(ctx); err != nil {
-		r.log.Warn("tools are still running", "busy", g.pool.Stats())
-	} else {
-		g.hooks.close()
+		r.log.Warn("tools are still running", "err", err)
 	}
+	g.sessions.CloseAll(time.Now(), session.Shutdown) // of an initialize that was on a worker
+	g.calls.close()
+	close(r.sweep)
+	r.swept.Wait()
+	g.hooks.close()
 	if r.admin != nil {
 		r.admin.close()
 	}
+	r.undo()
 }
 
 // releaseGrace is how long release waits for tools whose calls are over.

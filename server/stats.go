@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"log/slog"
 	"runtime"
 	"time"
@@ -38,14 +39,18 @@ func (o outcome) String() string {
 	return [...]string{"ok", "error", "timeout", "canceled"}[o]
 }
 
-func outcomeOf(status int) outcome {
-	if status >= 400 {
+// outcomeOf tells an error from a result by the member that follows the id of a
+// response: the status does not, an error of a legacy request is a 200 too.
+func outcomeOf(response, id []byte) outcome {
+	at := len(`{"jsonrpc":"2.0","id":`) + len(id)
+	if at < len(response) && bytes.HasPrefix(response[at:], []byte(`,"error":`)) {
 		return outcomeError
 	}
 	return outcomeOK
 }
 
-// finished counts a call that has ended, and tells who listens.
+// finished counts a call that has ended, and tells who listens. It comes before
+// the answer, so that a client that has it finds itself counted.
 func (g *gate) finished(c *call, o outcome) {
 	took := time.Since(c.started)
 	n := &g.counters

@@ -30,25 +30,16 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 	if !s.busy.CompareAndSwap(false, true) {
 		return ErrRunning
 	}
-	defer s.busy.Store(false)
 	r, err := s.newRunState()
 	if err != nil {
+		s.busy.Store(false)
 		return err
 	}
 	r.serve()
-	defer r.release()
 	s.running.Store(r)
-	defer func() {
-		s.running.Store(nil)
-		r.err = err
-		close(r.ended)
-		if f := s.Hooks.Stopped; f != nil {
-			f(err)
-		}
-	}()
-	if f := s.Hooks.Started; f != nil {
-		f(s.Info())
-	}
+	defer func() { r.stopped(err) }()
+	defer r.release()
+	r.began()
 	conn := transport.NewStdio(in, out, transport.StdioConfig{MaxMessage: s.MaxBody}, r.gate)
 	stop := make(chan struct{})
 	defer close(stop)
@@ -63,7 +54,7 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 		conn.Link().Close(0, "")
 	}()
 	err = conn.Serve()
-	r.gate.finishLink(conn.Link(), stdioGrace)
+	r.finishLink(conn.Link(), stdioGrace)
 	if err != nil {
 		return fmt.Errorf("serving stdio: %w", err)
 	}
@@ -72,23 +63,13 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 
 // finishLink waits for the calls of a link that sends no more requests, then
 // ends what is left of them.
-func (g *gate) finishLink(l *transport.Link, grace time.Duration) {
+func (r *runState) finishLink(l *transport.Link, grace time.Duration) {
 	t := time.NewTimer(grace)
 	defer t.Stop()
 	select {
 	case <-stateOf(l).whenIdle():
 	case <-t.C:
+	case <-r.patience.Done():
 	}
-	g.Closed(l)
-}
-
-// whenIdle is closed when no call is in flight.
-func (cn *connection) whenIdle() <-chan struct{} {
-	cn.mu.Lock()
-	defer cn.mu.Unlock()
-	cn.idle = make(chan struct{})
-	if len(cn.calls) == 0 {
-		close(cn.idle)
-	}
-	return cn.idle
+	r.gate.Closed(l)
 }

@@ -197,8 +197,11 @@ func (p *httpPeer) end(ctx context.Context) error {
 		return fmt.Errorf("DELETE: %w", err)
 	}
 	body, err := p.conn.ReadBody(head)
-	if err != nil || head.Status/100 != 2 {
-		return fmt.Errorf("DELETE: status %d, %v: %.200s", head.Status, err, body)
+	if err != nil {
+		return fmt.Errorf("DELETE: %w", err)
+	}
+	if head.Status/100 != 2 {
+		return fmt.Errorf("DELETE: status %d: %.200s", head.Status, body)
 	}
 	p.session = ""
 	return nil

@@ -51,10 +51,10 @@ type SamplingCapabilities struct {
 	Tools   *SamplingToolsCapabilities   `json:"tools,omitempty"`
 }
 
-// SamplingContextCapabilities: the client can include context of servers.
+// SamplingContextCapabilities says that the client can include context of servers.
 type SamplingContextCapabilities struct{}
 
-// SamplingToolsCapabilities: the client can use tools while sampling.
+// SamplingToolsCapabilities says that the client can use tools while sampling.
 type SamplingToolsCapabilities struct{}
 
 // ElicitationCapabilities describe a client's support of elicitation.
@@ -63,10 +63,10 @@ type ElicitationCapabilities struct {
 	URL  *URLElicitationCapabilities  `json:"url,omitempty"`
 }
 
-// FormElicitationCapabilities: the client can show a form.
+// FormElicitationCapabilities says that the client can show a form.
 type FormElicitationCapabilities struct{}
 
-// URLElicitationCapabilities: the client can open a URL.
+// URLElicitationCapabilities says that the client can open a URL.
 type URLElicitationCapabilities struct{}
 
 // capabilities are those configured and inferred. A server that has no tools

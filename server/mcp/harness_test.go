@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -150,7 +149,7 @@ func echo(_ context.Context, _ *CallToolRequest, in echoArgs) (*CallToolResult, 
 }
 
 func quiet() *ServerOptions {
-	return &ServerOptions{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return &ServerOptions{Logger: slog.New(slog.DiscardHandler)}
 }
 
 // fixture is a server with a tool for every kind of answer.

@@ -93,16 +93,16 @@ func (ss *ServerSession) InitializeParams() *InitializeParams {
 	return ss.opened.Load()
 }
 
-func (c *activeCall) decodeClient() {
-	p := &InitializeParams{ProtocolVersion: c.rev.version()}
+func (a *activeCall) decodeClient() {
+	p := &InitializeParams{ProtocolVersion: a.rev.version()}
 	// A client that describes itself wrongly is served as an unknown one.
-	if len(c.clientInfo) > 0 {
-		_ = json.Unmarshal(c.clientInfo, &p.ClientInfo)
+	if len(a.clientInfo) > 0 {
+		_ = json.Unmarshal(a.clientInfo, &p.ClientInfo)
 	}
-	if len(c.clientCapabilities) > 0 {
-		_ = json.Unmarshal(c.clientCapabilities, &p.Capabilities)
+	if len(a.clientCapabilities) > 0 {
+		_ = json.Unmarshal(a.clientCapabilities, &p.Capabilities)
 	}
-	c.client = p
+	a.client = p
 }
 
 // negotiated reports whether initialize has been answered.

@@ -188,7 +188,7 @@ func (s *Server) newTool(t *Tool, h ToolHandler) (*serverTool, error) {
 		}
 	}
 	st.size = len(st.appendTool(nil, newest))
-	for _, warning := range report.Warnings {
+	for _, warning := range append(report.Warnings, st.input.Warnings()...) {
 		s.log.Warn("mcp: a tool may not work with every client", "tool", t.Name, "warning", warning)
 	}
 	return st, nil

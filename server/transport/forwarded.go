@@ -33,16 +33,24 @@ func clientAddr(peer string, lines iter.Seq[[]byte], trusted []netip.Prefix) str
 }
 
 // parseHop reads one element of X-Forwarded-For: an address, with or without a
-// port.
+// port, in brackets or not. A zone is dropped: it means nothing on this machine,
+// and it may hold any text.
 func parseHop(s string) (netip.Addr, error) {
 	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return ap.Addr(), nil
+		return plain(ap.Addr()), nil
 	}
-	return netip.ParseAddr(s)
+	if n := len(s) - 1; n > 0 && s[0] == '[' && s[n] == ']' {
+		s = s[1:n]
+	}
+	a, err := netip.ParseAddr(s)
+	return plain(a), err
 }
 
+// plain is a without zone, and as IPv4 if that is what it stands for.
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
 func isTrusted(a netip.Addr, trusted []netip.Prefix) bool {
-	a = a.Unmap()
+	a = plain(a)
 	for _, p := range trusted {
 		if p.Contains(a) {
 			return true

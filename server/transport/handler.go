@@ -37,7 +37,8 @@ type Config struct {
 	// CommentEvery is the interval of comments on an open event stream.
 	// Default 15 s.
 	CommentEvery time.Duration
-	// Greeting, if not nil, returns a message that a new WebSocket is sent first.
+	// Greeting, if not nil, returns a message that a new WebSocket is sent first,
+	// or nil for none. Any goroutine; it must not block.
 	Greeting func() []byte
 }
 
@@ -62,11 +63,12 @@ func NewHandler(cfg Config, d Dispatcher) *Handler {
 	return &Handler{cfg: cfg, up: d, guard: newOriginGuard(cfg.AllowedHosts, cfg.AllowedOrigins)}
 }
 
-// peer is what the transport keeps for one connection. Loop only, except link.
+// peer is what the transport keeps for one connection. Loop only.
 type peer struct {
-	host *Handler
-	conn *loop.Conn
-	link Link
+	host     *Handler
+	conn     *loop.Conn
+	link     *Link
+	draining bool // the Dispatcher has been told
 
 	// Reused from exchange to exchange while requests are answered on the loop.
 	request Request
@@ -82,26 +84,42 @@ func peerOf(c *loop.Conn) *peer { return c.User().(*peer) }
 // Opened implements loop.Handler.
 func (h *Handler) Opened(c *loop.Conn) bool {
 	p := &peer{host: h, conn: c}
-	p.link = Link{ID: c.ID(), Protocol: HTTP, Remote: c.RemoteAddr(), Close: p.abort}
 	c.SetUser(p)
-	h.up.Opened(&p.link)
+	p.openLink(&Link{Protocol: HTTP, Remote: c.RemoteAddr()})
 	return true
 }
 
+// openLink makes l the Link of the connection.
+func (p *peer) openLink(l *Link) {
+	l.ID, l.Close = p.conn.ID(), p.abort
+	p.link = l
+	p.host.up.Opened(l)
+	if p.draining {
+		p.host.up.Drain(l)
+	}
+}
+
+// relink closes the Link of the connection and opens another. Only between two
+// exchanges.
+func (p *peer) relink(l *Link) {
+	p.host.up.Closed(p.link)
+	p.openLink(l)
+}
+
 // Closed implements loop.Handler.
-func (h *Handler) Closed(c *loop.Conn, _ error) { h.up.Closed(&peerOf(c).link) }
+func (h *Handler) Closed(c *loop.Conn, _ error) { h.up.Closed(peerOf(c).link) }
 
 // Drain implements loop.Handler.
-func (h *Handler) Drain(c *loop.Conn) { h.up.Drain(&peerOf(c).link) }
+func (h *Handler) Drain(c *loop.Conn) {
+	p := peerOf(c)
+	p.draining = true
+	h.up.Drain(p.link)
+}
 
 // Alarm implements loop.Handler: an event stream, or a POST that should become
 // one, has been silent for long enough.
 func (h *Handler) Alarm(c *loop.Conn) {
-	p := peerOf(c)
-	if p.open == nil || p.open.exchange != c.Exchange() {
-		return
-	}
-	if p.open.comment() {
+	if p := peerOf(c); p.open != nil && p.open.comment() {
 		c.SetAlarm(c.Now().Add(h.cfg.CommentEvery))
 	}
 }
@@ -142,19 +160,25 @@ func (h *Handler) admit(p *peer, s *httpStream, r *http1.Request) bool {
 	switch {
 	case !h.guard.hostAllowed(host, ln.Loopback):
 		s.refuse(403, "Host is not allowed here: name this server by its loopback name, or list the host in --allowed-hosts")
+		return false
 	case origin != nil && !h.guard.originAllowed(origin, host):
 		s.refuse(403, "Origin is not allowed here: list it in --allowed-origins")
+		return false
+	case origin == nil && equalFold(r.Known(http1.HeaderSecFetchSite), "cross-site"):
+		// A browser that fetches an image or follows a link sends no Origin.
+		s.refuse(403, "requests from pages of other sites are not allowed")
+		return false
+	}
+	s.cors = append(s.cors, origin...) // from here on a page of this origin may read the answer, errors too
+	switch {
 	case string(r.Path()) != h.cfg.Path:
 		s.refuse(404, "not found: the MCP endpoint is "+h.cfg.Path)
-	case !ln.HTTP && !r.WantsUpgrade():
+		return false
+	case !ln.HTTP && !(r.Method() == http1.MethodGet && r.WantsUpgrade()):
 		s.refuse(426, "this address speaks WebSocket only")
-	default:
-		if origin != nil {
-			s.cors = append(s.cors[:0], origin...)
-		}
-		return true
+		return false
 	}
-	return false
+	return true
 }
 
 // begin prepares the stream for the exchange that r opens.
@@ -171,8 +195,20 @@ func (p *peer) begin(r *http1.Request) *httpStream {
 // dispatch hands a request up.
 func (h *Handler) dispatch(p *peer, s *httpStream, r *http1.Request, kind Kind) {
 	p.fillHeader(r)
-	p.request = Request{Kind: kind, Link: &p.link, Header: &p.header, Body: r.Body, origin: s}
+	if remote := p.client(r); remote != p.link.Remote {
+		p.relink(&Link{Protocol: HTTP, Remote: remote})
+	}
+	p.request = Request{Kind: kind, Link: p.link, Header: &p.header, Body: r.Body, origin: s}
 	h.up.Dispatch(&p.request, s)
+}
+
+// client is the address of who sent r: the peer's, unless that is a trusted
+// proxy.
+func (p *peer) client(r *http1.Request) string {
+	if len(p.host.cfg.TrustedProxies) == 0 {
+		return p.conn.RemoteAddr()
+	}
+	return clientAddr(p.conn.RemoteAddr(), r.Values(http1.HeaderXForwardedFor), p.host.cfg.TrustedProxies)
 }
 
 func (p *peer) fillHeader(r *http1.Request) {
@@ -187,9 +223,6 @@ func (p *peer) fillHeader(r *http1.Request) {
 		Method:          r.Known(http1.HeaderMCPMethod),
 		Name:            r.Known(http1.HeaderMCPName),
 		Params:          (*httpParams)(r),
-	}
-	if len(p.host.cfg.TrustedProxies) > 0 {
-		p.link.Remote = clientAddr(p.conn.RemoteAddr(), r.Values(http1.HeaderXForwardedFor), p.host.cfg.TrustedProxies)
 	}
 }
 
@@ -234,16 +267,19 @@ type httpParams http1.Request
 
 const paramPrefix = "Mcp-Param-"
 
-// Param implements Params.
+// Param implements Params. The parser has refused repeated fields.
 func (r *httpParams) Param(name string) ([]byte, bool) {
 	v := (*http1.Request)(r).Get(paramPrefix + name)
 	return v, v != nil
 }
 
 func (r *httpParams) clone() Params {
-	m := paramMap{}
+	var m paramMap
 	for name, value := range (*http1.Request)(r).Fields() {
 		if len(name) > len(paramPrefix) && equalFold(name[:len(paramPrefix)], paramPrefix) {
+			if m == nil {
+				m = paramMap{}
+			}
 			m[lowerString(name[len(paramPrefix):])] = append([]byte{}, value...)
 		}
 	}

@@ -49,7 +49,7 @@ func (s *httpStream) reset(p *peer, r *http1.Request) {
 	s.chunked = r.Minor() > 0
 	s.head = r.Method() == http1.MethodHead
 	s.keep = p.conn.KeepAlive()
-	s.accept = parseAccept(r.Values(http1.HeaderAccept))
+	s.accept = parseAccept(r)
 	s.cors, s.key, s.protocol = s.cors[:0], nil, ""
 }
 
@@ -107,24 +107,34 @@ func (s *httpStream) Respond(r Response) {
 	flags := loop.Last
 	switch {
 	case s.key != nil && r.Status == 101:
-		b.B = websocket.AppendSwitching(b.B, s.key, s.protocol)
+		b.B = s.appendSwitching(b.B)
 		flags = loop.Switch
-		if greet := s.peer.host.cfg.Greeting; greet != nil {
-			defer func() { s.peer.ws.sendMessage(greet(), false) }()
-		}
 	case s.state == streamOpen:
 		b.B, flags = s.appendLastEvent(b.B, r.Body)
 	case r.Body != nil && r.Status == 200 && !s.accept.json:
 		b.B = s.appendStreamHead(b.B, r.SessionID)
 		b.B, flags = s.appendLastEvent(b.B, r.Body)
+	case s.key != nil:
+		s.keep = false // the Link is a WebSocket's: it has no next request
+		b.B = s.appendAnswer(b.B, &r)
+		flags |= loop.Close
 	default:
 		b.B = s.appendAnswer(b.B, &r)
-		if s.key != nil {
-			flags |= loop.Close
-		}
 	}
 	s.state = streamDone
 	s.send(b, flags)
+}
+
+// appendSwitching accepts an upgrade. The greeting stands in the same buffer,
+// so that no answer to a message that came along with the upgrade overtakes it.
+func (s *httpStream) appendSwitching(dst []byte) []byte {
+	dst = websocket.AppendSwitching(dst, s.key, s.protocol)
+	if greet := s.peer.host.cfg.Greeting; greet != nil {
+		if msg := greet(); len(msg) > 0 {
+			dst = websocket.AppendText(dst, msg)
+		}
+	}
+	return dst
 }
 
 // Open implements Stream.
@@ -146,17 +156,16 @@ func (s *httpStream) Open(sessionID string) {
 func (s *httpStream) End() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != streamOpen {
+	if s.state == streamDone {
 		return
 	}
-	s.state = streamDone
 	b := buffer.Get()
-	flags := loop.Last
-	if s.chunked {
-		b.B = http1.AppendLastChunk(b.B)
-	} else {
-		flags |= loop.Close
+	if s.state == streamSilent {
+		b.B = s.appendStreamHead(b.B, "")
 	}
+	var flags loop.Flags
+	b.B, flags = s.appendLastEvent(b.B, nil)
+	s.state = streamDone
 	s.send(b, flags)
 }
 
@@ -184,8 +193,11 @@ func (s *httpStream) comment() bool {
 func (s *httpStream) refuse(status int, reason string) {
 	r := Response{Status: status, Body: buffer.Get()}
 	r.Body.B = jsonrpc.AppendError(r.Body.B, nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: reason})
-	if status == 405 {
+	switch status {
+	case 405:
 		r.Allow = allowed
+	case 503:
+		r.RetryAfter = 1
 	}
 	s.Respond(r)
 }
@@ -220,7 +232,14 @@ func (s *httpStream) appendAnswer(dst []byte, r *Response) []byte {
 	if n > 0 {
 		dst = append(dst, "Content-Type: application/json\r\n"...)
 	}
-	dst = http1.AppendContentLength(dst, n)
+	if r.Status != 204 { // "MUST NOT send a Content-Length" (RFC 9110 section 8.6)
+		dst = http1.AppendContentLength(dst, n)
+	}
+	if r.Status == 426 {
+		// What the client has to speak instead (RFC 9110 section 15.5.22), in the
+		// one version there is (RFC 6455 section 4.4).
+		dst = append(dst, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"...)
+	}
 	if r.SessionID != "" {
 		dst = http1.AppendField(dst, "Mcp-Session-Id", r.SessionID)
 	}
@@ -236,7 +255,7 @@ func (s *httpStream) appendAnswer(dst []byte, r *Response) []byte {
 	dst = s.appendCommon(dst)
 	dst = http1.AppendEnd(dst)
 	if n > 0 && !s.head {
-		dst = append(dst, r.Body.B...)
+		dst = append(dst, oneLine(r.Body.B)...)
 	}
 	return dst
 }
@@ -247,6 +266,8 @@ func (s *httpStream) appendStreamHead(dst []byte, sessionID string) []byte {
 	dst = append(dst, "Content-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"...)
 	if s.chunked {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	} else {
+		s.keep = false // the end of the connection is the end of the stream
 	}
 	if sessionID != "" {
 		dst = http1.AppendField(dst, "Mcp-Session-Id", sessionID)
@@ -261,13 +282,17 @@ func (s *httpStream) appendCommon(dst []byte) []byte {
 		dst = http1.AppendField(dst, "Access-Control-Allow-Origin", string(s.cors))
 		dst = append(dst, "Access-Control-Expose-Headers: Mcp-Session-Id, Retry-After, WWW-Authenticate\r\nVary: Origin\r\n"...)
 	}
-	if !s.keep || s.conn.Draining() {
+	switch {
+	case !s.keep || s.conn.Draining():
 		dst = append(dst, "Connection: close\r\n"...)
+	case !s.chunked:
+		dst = append(dst, "Connection: keep-alive\r\n"...) // not the rule before HTTP/1.1
 	}
 	return dst
 }
 
 func (s *httpStream) appendEvent(dst, msg []byte) []byte {
+	msg = oneLine(msg)
 	if !s.chunked {
 		return sse.AppendEvent(dst, sse.Event{Data: msg})
 	}

@@ -17,10 +17,18 @@ type originGuard struct {
 func newOriginGuard(hosts, origins []string) originGuard {
 	g := originGuard{hosts: map[string]bool{}, origins: map[string]bool{}}
 	for _, h := range hosts {
-		g.hosts[strings.ToLower(h)] = true
+		h = strings.ToLower(h)
+		if strings.HasPrefix(h, "[") && strings.HasSuffix(h, "]") {
+			h = h[1 : len(h)-1] // as hostName has it
+		}
+		g.hosts[h] = true
 	}
 	for _, o := range origins {
-		g.origins[strings.TrimSuffix(strings.ToLower(o), "/")] = true
+		o = strings.TrimSuffix(strings.ToLower(o), "/")
+		if scheme, authority, ok := strings.Cut(o, "://"); ok {
+			o = scheme + "://" + string(dropDefaultPort([]byte(scheme), []byte(authority)))
+		}
+		g.origins[o] = true
 	}
 	return g
 }
@@ -39,22 +47,45 @@ func (g *originGuard) hostAllowed(host []byte, loopback bool) bool {
 // originAllowed judges a present Origin field: it must be this very host, or
 // listed. "null" (sandboxed frames, files) is neither.
 func (g *originGuard) originAllowed(origin, host []byte) bool {
-	_, authority, ok := bytes.Cut(origin, []byte("://"))
-	if ok && len(host) > 0 && equalFold(authority, string(host)) && isWebScheme(origin[:len(origin)-len(authority)-3]) {
-		return true
+	scheme, authority, ok := bytes.Cut(origin, []byte("://"))
+	if ok {
+		authority = dropDefaultPort(scheme, authority)
+		if isWebScheme(scheme) && len(host) > 0 && equalFold(authority, string(dropDefaultPort(scheme, host))) {
+			return true
+		}
 	}
-	return len(g.origins) > 0 && (g.origins["*"] || g.origins[lowerString(origin)])
+	if len(g.origins) == 0 {
+		return false
+	}
+	listed := lowerString(origin)
+	if ok {
+		listed = listed[:len(scheme)+len("://")+len(authority)]
+	}
+	return g.origins["*"] || g.origins[listed]
 }
 
 func isWebScheme(s []byte) bool { return equalFold(s, "http") || equalFold(s, "https") }
 
-// hostName cuts the port off a Host value.
+// dropDefaultPort cuts off a port that the scheme implies: browsers leave it
+// out, proxies may not.
+func dropDefaultPort(scheme, authority []byte) []byte {
+	switch {
+	case equalFold(scheme, "http"):
+		return bytes.TrimSuffix(authority, []byte(":80"))
+	case equalFold(scheme, "https"):
+		return bytes.TrimSuffix(authority, []byte(":443"))
+	}
+	return authority
+}
+
+// hostName cuts the port off a Host value, and the brackets off an IPv6 address.
 func hostName(host []byte) []byte {
 	if len(host) > 0 && host[0] == '[' {
-		if i := bytes.IndexByte(host, ']'); i > 0 {
-			return host[1:i]
+		i := bytes.IndexByte(host, ']')
+		if i < 0 || i+1 < len(host) && host[i+1] != ':' {
+			return host // nobody's name
 		}
-		return host
+		return host[1:i]
 	}
 	name, _, _ := bytes.Cut(host, []byte(":"))
 	return name

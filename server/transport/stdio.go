@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"millrace/codec/jsonrpc"
 	"millrace/pool/buffer"
@@ -18,17 +20,19 @@ type StdioConfig struct {
 	MaxMessage int
 }
 
-// stdioPeer is the one client on a pair of byte streams. Reading has one
-// goroutine; writing is open to all, one line at a time.
+// stdioPeer is the one client on a pair of byte streams. One goroutine reads
+// lines, another dispatches them; writing is open to all, one line at a time.
 type stdioPeer struct {
 	link Link
 	up   Dispatcher
 
-	mu     sync.Mutex
+	mu     sync.Mutex // held while a line is written
 	w      io.Writer
 	failed atomic.Bool
-	closed chan struct{}
+
 	once   sync.Once
+	closed chan struct{}
+	err    error // why; written before closed is closed
 }
 
 // StdioConn is a Link on a pair of byte streams.
@@ -46,7 +50,7 @@ func NewStdio(r io.Reader, w io.Writer, cfg StdioConfig, d Dispatcher) *StdioCon
 		cfg.MaxMessage = 4 << 20
 	}
 	p := &stdioPeer{w: w, up: d, closed: make(chan struct{})}
-	p.link = Link{ID: 1, Protocol: Stdio, Send: p.send, Close: func(uint16, string) { p.end() }}
+	p.link = Link{ID: 1, Protocol: Stdio, Send: p.send, Close: func(uint16, string) { p.end(nil) }}
 	d.Opened(&p.link)
 	return &StdioConn{peer: p, in: bufio.NewReaderSize(r, 64<<10), limit: cfg.MaxMessage}
 }
@@ -54,34 +58,44 @@ func NewStdio(r io.Reader, w io.Writer, cfg StdioConfig, d Dispatcher) *StdioCon
 // Link is the connection as the Dispatcher sees it.
 func (s *StdioConn) Link() *Link { return &s.peer.link }
 
-// Serve dispatches every line on the calling goroutine. It returns nil when the
-// input ends or the Link is closed, and an error when reading or writing fails.
-// Requests may still be answered afterwards, until the caller calls
-// Dispatcher.Closed.
+// Serve dispatches every line, in order, until the input ends or the Link is
+// closed, and returns nil then; it returns an error when reading or writing
+// fails. Requests may still be answered afterwards, until the caller calls
+// Dispatcher.Closed. Once only.
 func (s *StdioConn) Serve() error { return s.peer.serve(s.in, s.limit) }
 
-// serve reads lines until the input ends.
+// stuckFor is how long Serve waits for an answer that a client does not read:
+// a client that has closed our input, or whose user has pressed ^C, wants us to
+// exit promptly.
+const stuckFor = time.Second
+
+// serve reads lines until the input ends. Neither a blocked read nor a blocked
+// write can be interrupted: what hangs in one is left behind.
 func (p *stdioPeer) serve(r *bufio.Reader, limit int) error {
 	lines := make(chan []byte)
-	result := make(chan error, 1)
-	go func() { // a blocked read cannot be interrupted: it is left behind when the link is closed
-		defer close(lines)
-		result <- p.read(r, limit, lines)
+	input := make(chan error, 1)
+	go func() {
+		input <- p.read(r, limit, lines)
+		close(lines)
 	}()
-	for {
-		select {
-		case line, ok := <-lines:
-			if !ok {
-				return <-result
-			}
-			p.dispatch(line)
-			if p.failed.Load() {
-				return errors.New("standard output is closed")
-			}
-		case <-p.closed:
-			return nil
-		}
+	idle := make(chan struct{})
+	go func() {
+		defer close(idle)
+		p.dispatchAll(lines)
+	}()
+	var err error
+	select {
+	case err = <-input:
+	case <-p.closed:
 	}
+	t := time.NewTimer(stuckFor)
+	defer t.Stop()
+	select {
+	case <-idle:
+	case <-t.C:
+	}
+	p.end(err)
+	return p.err
 }
 
 // read sends every line to lines; it stops at the end of the input.
@@ -91,6 +105,7 @@ func (p *stdioPeer) read(r *bufio.Reader, limit int, lines chan<- []byte) error 
 		switch {
 		case errors.Is(err, errLineTooLong):
 			p.complain("message is longer than this server accepts")
+			continue
 		case len(line) > 0:
 			select {
 			case lines <- line:
@@ -101,8 +116,8 @@ func (p *stdioPeer) read(r *bufio.Reader, limit int, lines chan<- []byte) error 
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil && !errors.Is(err, errLineTooLong) {
-			return err
+		if err != nil {
+			return fmt.Errorf("reading messages: %w", err)
 		}
 	}
 }
@@ -110,31 +125,51 @@ func (p *stdioPeer) read(r *bufio.Reader, limit int, lines chan<- []byte) error 
 var errLineTooLong = errors.New("line too long")
 
 // readLine returns the next line without its end, in memory of its own. A line
-// over limit is skipped as a whole; memory grows with what has arrived.
+// over limit is skipped as a whole, and errLineTooLong reported; memory grows
+// with what has arrived, up to limit. The last line needs no end: it comes with
+// the error that stopped the input.
 func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	var line []byte
 	tooLong := false
 	for {
 		part, err := r.ReadSlice('\n')
-		if !tooLong && len(line)+len(bytes.TrimRight(part, "\r\n")) > limit {
-			line, tooLong = nil, true
-		}
 		if !tooLong {
 			line = append(line, part...)
+			tooLong = contentLen(line) > limit
+		}
+		if tooLong {
+			line = nil
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
-		if tooLong && err == nil {
-			err = errLineTooLong
+		if tooLong && (err == nil || errors.Is(err, io.EOF)) {
+			return nil, errLineTooLong // an end of the input is found again by the next call
 		}
-		return bytes.TrimSpace(line), err
+		return bytes.Trim(line, " \t\r\n"), err
 	}
 }
 
-func (p *stdioPeer) dispatch(line []byte) {
-	r := &Request{Kind: Message, Link: &p.link, Body: line, origin: p}
-	p.up.Dispatch(r, stdioStream{p})
+// contentLen is the length of a line without its end.
+func contentLen(line []byte) int {
+	line = bytes.TrimSuffix(line, []byte{'\n'})
+	return len(bytes.TrimSuffix(line, []byte{'\r'}))
+}
+
+// dispatchAll hands lines up until there are no more or the link is closed.
+func (p *stdioPeer) dispatchAll(lines <-chan []byte) {
+	for {
+		select {
+		case line, ok := <-lines:
+			if !ok {
+				return
+			}
+			r := &Request{Kind: Message, Link: &p.link, Body: line, origin: p}
+			p.up.Dispatch(r, stdioStream{p})
+		case <-p.closed:
+			return
+		}
+	}
 }
 
 func (p *stdioPeer) complain(reason string) {
@@ -154,7 +189,7 @@ func (p *stdioPeer) detach(r *Request) (*buffer.Buffer, Stream) {
 func (p *stdioPeer) send(msg []byte, _ bool) bool {
 	b := buffer.Get()
 	defer buffer.Put(b)
-	b.B = append(append(b.B, msg...), '\n')
+	b.B = append(append(b.B, oneLine(msg)...), '\n')
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.failed.Load() {
@@ -162,13 +197,19 @@ func (p *stdioPeer) send(msg []byte, _ bool) bool {
 	}
 	if _, err := p.w.Write(b.B); err != nil {
 		p.failed.Store(true)
-		p.end()
+		p.end(fmt.Errorf("writing messages: %w", err))
 		return false
 	}
 	return true
 }
 
-func (p *stdioPeer) end() { p.once.Do(func() { close(p.closed) }) }
+// end closes the link; the first err counts.
+func (p *stdioPeer) end(err error) {
+	p.once.Do(func() {
+		p.err = err
+		close(p.closed)
+	})
+}
 
 // stdioStream is the Stream of every request on stdio.
 type stdioStream struct{ peer *stdioPeer }

@@ -4,10 +4,7 @@
 // Dispatcher.
 package transport
 
-import (
-	"millrace/loop"
-	"millrace/pool/buffer"
-)
+import "millrace/pool/buffer"
 
 // Kind says what a Request asks for.
 type Kind uint8
@@ -117,9 +114,13 @@ func (h *Header) clone() *Header {
 	return &c
 }
 
-// Link is the connection that requests arrive on, as the gate sees it.
+// Link is one client on a connection, as the gate sees it. Most connections
+// have one Link from their start to their end. A connection gets a new one, and
+// the old is closed, when it becomes a WebSocket, or when a trusted proxy sends
+// another client's request on it: calls of the old Link may still be running on
+// workers, so its fields never change.
 type Link struct {
-	// ID is unique in the process.
+	// ID is that of the connection, unique among the connections of the process.
 	ID uint64
 	// Protocol tells how messages travel. On WebSocket and stdio all messages
 	// share the connection; on HTTP each has an exchange of its own.
@@ -136,8 +137,6 @@ type Link struct {
 	// Close ends the connection: on WebSocket with this close code and reason.
 	// Any goroutine.
 	Close func(code uint16, reason string)
-
-	conn *loop.Conn
 }
 
 // Response is the one answer to a Request.
@@ -170,19 +169,21 @@ type Stream interface {
 	Respond(r Response)
 	// Open begins an event stream at once, before there is anything to say.
 	Open(sessionID string)
-	// End ends an event stream that has no answer (OpenStream).
+	// End ends an event stream that has no answer (OpenStream). One that was not
+	// opened yet is opened and ended.
 	End()
 }
 
 // Dispatcher is what stands above the transports: the gate.
 type Dispatcher interface {
-	// Opened is called for a new connection, on its loop, before anything else.
+	// Opened is called for a new Link, on its loop, before anything else.
 	Opened(l *Link)
 	// Dispatch handles a request. It is called on the connection's loop (stdio:
-	// on the reader's goroutine) and must not block.
+	// on a goroutine of its own, one line after the other) and must not block.
 	Dispatch(r *Request, s Stream)
 	// Drain is called once when the server shuts down, on l's loop: a Link with
-	// nothing in flight should be closed soon.
+	// nothing in flight should be closed soon. A Link that comes into being
+	// later is drained at once.
 	Drain(l *Link)
 	// Closed is called exactly once after the last Dispatch, on l's loop.
 	Closed(l *Link)

@@ -23,7 +23,7 @@ type wsPeer struct {
 }
 
 func newWSPeer(c *loop.Conn) *wsPeer {
-	w := &wsPeer{conn: c, exchange: c.Exchange()}
+	w := &wsPeer{conn: c, exchange: c.Exchange()} // fixed here: sendMessage runs on other goroutines
 	w.local = wsStream{w, true}
 	w.remote = wsStream{w, false}
 	return w
@@ -35,13 +35,17 @@ func (h *Handler) upgrade(p *peer, s *httpStream, r *http1.Request) {
 		s.refuse(404, "this address speaks HTTP only")
 		return
 	}
+	if p.conn.Draining() {
+		s.refuse(503, "server is shutting down")
+		return
+	}
 	err := websocket.CheckUpgrade(&websocket.Upgrade{
 		Method: r.MethodName(), HTTP11: r.Minor() == 1, Host: r.Known(http1.HeaderHost),
 		Upgrade: []byte("websocket"), Connection: []byte("upgrade"), // WantsUpgrade has read all lines of both
 		Version: r.Known(http1.HeaderSecWebSocketVersion), Key: r.Known(http1.HeaderSecWebSocketKey),
 	})
 	if err != nil {
-		s.refuseUpgrade(err)
+		s.refuse(err.Status, err.Reason)
 		return
 	}
 	s.key = r.Known(http1.HeaderSecWebSocketKey)
@@ -58,34 +62,15 @@ func (h *Handler) upgrade(p *peer, s *httpStream, r *http1.Request) {
 	}
 	// From here on the link is that of a WebSocket: a refusal ends the connection.
 	p.ws = newWSPeer(p.conn)
-	p.link.Protocol = WebSocket
-	p.link.Send = p.ws.sendMessage
-	p.request = Request{Kind: Upgrade, Link: &p.link, Header: &p.header, origin: s}
+	p.relink(&Link{Protocol: WebSocket, Remote: p.client(r), Send: p.ws.sendMessage})
+	p.request = Request{Kind: Upgrade, Link: p.link, Header: &p.header, origin: s}
 	h.up.Dispatch(&p.request, s)
-}
-
-// refuseUpgrade answers a handshake that is not one. Version 13 is the only
-// one, and a client that speaks another must be told (RFC 6455 section 4.4).
-func (s *httpStream) refuseUpgrade(err *websocket.HandshakeError) {
-	if err.Status != 426 {
-		s.refuse(err.Status, err.Reason)
-		return
-	}
-	b := buffer.Get()
-	b.B = http1.AppendStatusLine(b.B, 426)
-	b.B = http1.AppendField(b.B, "Upgrade", "websocket")
-	b.B = http1.AppendField(b.B, "Connection", "Upgrade")
-	b.B = http1.AppendField(b.B, "Sec-WebSocket-Version", "13")
-	b.B = http1.AppendContentLength(b.B, 0)
-	b.B = http1.AppendEnd(b.B)
-	s.state = streamDone
-	s.send(b, loop.Last)
 }
 
 // Message implements loop.Handler.
 func (h *Handler) Message(c *loop.Conn, data []byte) {
 	p := peerOf(c)
-	p.request = Request{Kind: Message, Link: &p.link, Header: nil, Body: data, origin: p.ws}
+	p.request = Request{Kind: Message, Link: p.link, Body: data, origin: p.ws}
 	h.up.Dispatch(&p.request, &p.ws.local)
 }
 

@@ -59,7 +59,7 @@ func (s *scanner) value(i int) int {
 		return s.fail(faultSyntax, i)
 	}
 	s.cost++
-	end := -1
+	var end int
 	switch c := s.b[i]; c {
 	case '"':
 		end, _ = scanString(s.b, i)

@@ -1,0 +1,213 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"millrace/pool"
+	"millrace/server/auth"
+	"millrace/server/transport"
+)
+
+// connection is what the gate keeps for a Link: Link.State. A WebSocket or
+// stdio connection carries many calls and at most one legacy session; an HTTP
+// connection carries one exchange at a time. Any goroutine.
+type connection struct {
+	link  *transport.Link
+	owner pool.Owner
+
+	who atomic.Pointer[auth.Principal] // of every request here, once it is known
+
+	mu       sync.Mutex
+	session  *legacySession    // of a WebSocket or stdio
+	calls    []*call           // that have entered and not left
+	away     int               // requests that a worker is still reading
+	get      *openStream       // a legacy GET stream on this connection
+	header   *transport.Header // of the upgrade, once it was accepted
+	draining bool
+	closed   bool
+	idle     chan struct{} // closed when nothing is in flight, if somebody waits
+}
+
+func stateOf(l *transport.Link) *connection { return l.State.(*connection) }
+
+// Why a connection takes no further request.
+var (
+	errGone      = errors.New("connection is closed")
+	errDraining  = errors.New("server is shutting down")
+	errDuplicate = errors.New("a request with this id is already in flight on this connection")
+	errBusy      = errors.New("too many requests in flight on this connection")
+)
+
+// shared reports whether many calls travel on the connection at once.
+func (cn *connection) shared() bool { return cn.link.Protocol != transport.HTTP }
+
+// enter counts a call in flight, or says why it may not be. A call that is
+// answered does not count, although it has yet to leave: its client knows that
+// it is over, and may use its id again.
+func (cn *connection) enter(c *call, limit int) error {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	live, err := cn.judge(c)
+	if err != nil {
+		return err
+	}
+	if live >= limit {
+		return errBusy
+	}
+	cn.calls = append(cn.calls, c)
+	return nil
+}
+
+// admits judges a call that is answered at once and never in flight.
+func (cn *connection) admits(c *call) error {
+	if !cn.shared() {
+		return nil
+	}
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	_, err := cn.judge(c)
+	return err
+}
+
+// judge counts the calls in flight, or says why c may not run beside them. On a
+// shared connection ids in flight are unique, and a draining one takes no more
+// calls: else it would never be idle. Under mu.
+func (cn *connection) judge(c *call) (live int, err error) {
+	switch {
+	case cn.closed:
+		return 0, errGone
+	case cn.draining && cn.shared():
+		return 0, errDraining
+	}
+	for _, other := range cn.calls {
+		if other.over() {
+			continue
+		}
+		if cn.shared() && bytes.Equal(other.mcp.ID, c.mcp.ID) {
+			return 0, errDuplicate
+		}
+		live++
+	}
+	return live, nil
+}
+
+// lookup finds a call in flight by its id, as raw JSON.
+func (cn *connection) lookup(id []byte) *call {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	return findCall(cn.calls, id)
+}
+
+// findCall finds a call that is not over. The lock of the list must be held: a
+// call leaves it before its id is released.
+func findCall(calls []*call, id []byte) *call {
+	for _, c := range calls {
+		if !c.over() && bytes.Equal(c.mcp.ID, id) {
+			return c
+		}
+	}
+	return nil
+}
+
+// exit takes a call out again, once its answer was handed over.
+func (cn *connection) exit(c *call) {
+	cn.mu.Lock()
+	gone := dropCall(&cn.calls, c)
+	bye := gone && cn.rest()
+	cn.mu.Unlock()
+	if bye {
+		cn.goAway()
+	}
+}
+
+// dropCall removes c from an unordered list; it is false when c is not there.
+func dropCall(calls *[]*call, c *call) bool {
+	list := *calls
+	for i, other := range list {
+		if other == c {
+			last := len(list) - 1
+			list[i], list[last] = list[last], nil
+			*calls = list[:last]
+			return true
+		}
+	}
+	return false
+}
+
+// depart counts a request that a worker will read. They are bounded like calls:
+// each holds a whole message.
+func (cn *connection) depart(limit int) error {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	if cn.away >= limit {
+		return errBusy
+	}
+	cn.away++
+	return nil
+}
+
+// arrive undoes depart, when the request was refused or has become a call.
+func (cn *connection) arrive() {
+	cn.mu.Lock()
+	cn.away--
+	bye := cn.rest()
+	cn.mu.Unlock()
+	if bye {
+		cn.goAway()
+	}
+}
+
+// rest wakes who waits for a connection with nothing in flight, and reports
+// whether it should be closed now. Under mu.
+func (cn *connection) rest() (bye bool) {
+	if len(cn.calls) > 0 || cn.away > 0 {
+		return false
+	}
+	if cn.idle != nil {
+		close(cn.idle)
+		cn.idle = nil
+	}
+	return cn.draining && cn.header != nil
+}
+
+// whenIdle is closed when nothing is in flight. One caller.
+func (cn *connection) whenIdle() <-chan struct{} {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	idle := make(chan struct{})
+	cn.idle = idle
+	cn.rest()
+	return idle
+}
+
+// upgraded makes the connection a WebSocket, unless the server is on its way
+// out.
+func (cn *connection) upgraded(h *transport.Header) bool {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	if cn.draining {
+		return false
+	}
+	cn.header = h
+	return true
+}
+
+// goAway closes a drained WebSocket.
+func (cn *connection) goAway() { cn.link.Close(1001, "server is shutting down") }
+
+// bind makes s the session of a WebSocket or stdio connection. Such a session
+// lives as long as the connection, so it is held: it does not expire by itself.
+// It is false when there is one already, or no connection any more.
+func (cn *connection) bind(s *legacySession) bool {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	if cn.closed || cn.session != nil {
+		return false
+	}
+	s.reg.Hold()
+	cn.session = s
+	return true
+}
