@@ -264,6 +264,7 @@ func (c *Conn) refuse(status int, reason string) {
 	if status == 503 {
 		b.B = http1.AppendField(b.B, "Retry-After", "1")
 	}
+	b.B = http1.AppendField(b.B, "Date", c.Date())
 	b.B = http1.AppendField(b.B, "Connection", "close")
 	b.B = http1.AppendEnd(b.B)
 	b.B = append(append(b.B, reason...), '\n')

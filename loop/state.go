@@ -23,6 +23,7 @@ type shared struct {
 	pinned   atomic.Int64 // bytes of incomplete input
 	panics   atomic.Int64
 	draining atomic.Bool
+	date     date
 	ids      atomic.Uint64
 }
 
@@ -69,6 +70,7 @@ func newLoopState(cfg Config, h Handler, s *shared, clock func() time.Time, wake
 		cfg: cfg, handler: h, shared: s, wake: wake, clock: clock, now: clock(),
 		conns: map[*Conn]struct{}{}, slowSet: map[*Conn]struct{}{}, epoll: -1,
 	}
+	s.date.set(l.now)
 	l.wheel.init(l.now)
 	return l
 }
@@ -180,6 +182,7 @@ func (l *loopState) unslow(c *Conn) bool {
 // onTick looks at timers and slow readers and repairs a lost wake-up.
 func (l *loopState) onTick() {
 	l.now = l.clock()
+	l.shared.date.set(l.now)
 	l.wheel.advance(l.now, func(c *Conn) { l.guard(c, c.expire) })
 	for c := range l.slowSet {
 		l.guard(c, func() {

@@ -278,6 +278,7 @@ func (s *httpStream) appendStreamHead(dst []byte, sessionID string) []byte {
 
 // appendCommon adds what every response may carry.
 func (s *httpStream) appendCommon(dst []byte) []byte {
+	dst = http1.AppendField(dst, "Date", s.conn.Date())
 	if len(s.cors) > 0 {
 		dst = http1.AppendField(dst, "Access-Control-Allow-Origin", string(s.cors))
 		dst = append(dst, "Access-Control-Expose-Headers: Mcp-Session-Id, Retry-After, WWW-Authenticate\r\nVary: Origin\r\n"...)

@@ -246,7 +246,7 @@ func TestEndOfSilentStream(t *testing.T) {
 		})
 		wantOutput(t, p, streamHead+lastChunk)
 		p.Feed([]byte(post("Content-Type: text/plain"))) // the connection is free again
-		if got := string(p.Output()); !strings.HasPrefix(got, "HTTP/1.1 415 ") {
+		if got := output(p); !strings.HasPrefix(got, "HTTP/1.1 415 ") {
 			t.Errorf("next request got %q, want 415", got)
 		}
 	}
@@ -265,7 +265,7 @@ func TestSlowReaderLosesNotifications(t *testing.T) {
 	}
 	g.worker(func(s Stream) { s.Respond(ok(pong)) })
 	p.Drink(8 << 20)
-	out := string(p.Output())
+	out := output(p)
 	if !sent[0] || sent[3] {
 		t.Errorf("Notify = %v, want the first to be sent and the last lost", sent)
 	}
@@ -297,7 +297,7 @@ func TestHeadIsNeverLost(t *testing.T) {
 		s.Respond(ok(pong))
 	})
 	p.Drink(8 << 20)
-	if out := string(p.Output()); !strings.HasSuffix(out, streamHead+noteEvent+pongEvent+lastChunk) {
+	if out := output(p); !strings.HasSuffix(out, streamHead+noteEvent+pongEvent+lastChunk) {
 		t.Errorf("the stream ends with %q", out[max(0, len(out)-300):])
 	}
 }
