@@ -14,6 +14,7 @@ import (
 var (
 	ErrStalled  = errors.New("peer does not read")
 	ErrTimeout  = errors.New("peer is too slow")
+	ErrNoPong   = errors.New("peer does not answer pings")
 	ErrDraining = errors.New("server is shutting down")
 	ErrPinned   = errors.New("too many bytes of incomplete messages")
 	ErrPanic    = errors.New("handler panicked")

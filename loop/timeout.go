@@ -27,7 +27,7 @@ func (c *Conn) timeUp() {
 		b.B = websocket.AppendPing(b.B, nil)
 		c.say(b)
 	case limitPong:
-		c.Abort(ErrTimeout)
+		c.Abort(ErrNoPong)
 	case limitLinger:
 		c.Abort(nil)
 	}

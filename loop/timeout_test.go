@@ -206,7 +206,7 @@ func TestPingAndPong(t *testing.T) {
 		r.Advance(grain)
 		r.wantFrames(ping)
 		r.ends(10*time.Second, r.isGone)
-		r.wantEvents("closed " + loop.ErrTimeout.Error())
+		r.wantEvents("closed " + loop.ErrNoPong.Error())
 	})
 	for name, answer := range map[string][]byte{
 		"pong":        looptest.ClientFrame(looptest.OpPong, true, nil),

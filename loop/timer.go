@@ -133,7 +133,7 @@ const drainQuiet = time.Second
 func (c *Conn) limit() (time.Time, limitKind) {
 	cfg, t := &c.loop.cfg, &c.times
 	switch {
-	case c.mode == modeLinger && c.wsSwitched:
+	case c.mode == modeLinger && c.wsSwitched && !c.Draining():
 		return t.linger.Add(5 * time.Second), limitLinger // RFC 6455 7.1.1: a reasonable time for the peer's close
 	case c.mode == modeLinger:
 		return t.linger.Add(time.Second), limitLinger

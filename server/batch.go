@@ -148,6 +148,9 @@ func (i *batchItem) Respond(r transport.Response) {
 	buffer.Put(r.Body)
 }
 
+// Hold implements transport.Stream: no initialize is in a batch.
+func (i *batchItem) Hold() {}
+
 // Open implements transport.Stream.
 func (i *batchItem) Open(string) {}
 
@@ -159,5 +162,6 @@ type silent struct{}
 
 func (silent) Notify([]byte) bool           { return false }
 func (silent) Respond(r transport.Response) { buffer.Put(r.Body) }
+func (silent) Hold()                        {}
 func (silent) Open(string)                  {}
 func (silent) End()                         {}

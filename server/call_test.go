@@ -48,6 +48,7 @@ func (s *script) Respond(r transport.Response) {
 	}
 }
 
+func (*script) Hold()         {}
 func (s *script) Open(string) {}
 
 func (s *script) End() {
@@ -121,7 +122,7 @@ func TestOneEnd(t *testing.T) {
 		}
 		g.calls.add(c)
 		var done sync.WaitGroup
-		for _, end := range []func(){c.Run, c.expire, func() { c.cancel(errClientCancelled) }, func() { g.Closed(l) }} {
+		for _, end := range []func(){c.Run, c.expire, func() { c.cancel(errClientCancelled) }, func() { g.Closed(l, nil) }} {
 			done.Go(end)
 		}
 		done.Wait()
@@ -392,6 +393,7 @@ func TestAllocs(t *testing.T) {
 type sink struct{ done chan struct{} }
 
 func (*sink) Notify([]byte) bool { return true }
+func (*sink) Hold()              {}
 func (*sink) Open(string)        {}
 func (*sink) End()               {}
 func (s *sink) Respond(r transport.Response) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"millrace/codec/jsonrpc"
+	"millrace/loop"
 	"millrace/pool"
 	"millrace/server/auth"
 	"millrace/server/mcp"
@@ -267,6 +268,9 @@ func (in *inbound) leave(c *call) {
 	}
 	c.req, c.stream = in.req, in.stream
 	c.mcp.Notifier = c
+	if c.fresh != nil {
+		c.stream.Hold()
+	}
 }
 
 // Drain implements transport.Dispatcher. A WebSocket ends with its last call, a
@@ -290,7 +294,7 @@ func (g *gate) Drain(l *transport.Link) {
 // closed response stream of a 2026-07-28 request is its cancellation; before,
 // "disconnection SHOULD NOT be interpreted as the client cancelling its
 // request" (25:basic/transports).
-func (g *gate) Closed(l *transport.Link) {
+func (g *gate) Closed(l *transport.Link, why error) {
 	cn := stateOf(l)
 	cn.mu.Lock()
 	cn.closed = true
@@ -306,7 +310,11 @@ func (g *gate) Closed(l *transport.Link) {
 		get.close()
 	}
 	if sess != nil {
-		g.endSession(sess, session.Disconnected)
+		reason := session.Disconnected
+		if errors.Is(why, loop.ErrNoPong) {
+			reason = session.NoPong
+		}
+		g.endSession(sess, reason)
 	}
 }
 

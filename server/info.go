@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"millrace/server/mcp"
+	"millrace/server/session"
 )
 
 // Info describes a server to its operator.
@@ -19,6 +20,15 @@ type Info struct {
 	Uptime            time.Duration           `json:"uptimeNs"`
 	Capabilities      *mcp.ServerCapabilities `json:"capabilities"`
 	ProtocolVersions  []string                `json:"protocolVersions"`
+}
+
+// Sessions are the open sessions of legacy clients, to list, describe and end
+// them; nil when the server does not run. Any goroutine.
+func (s *Server) Sessions() *session.Registry {
+	if r := s.running.Load(); r != nil {
+		return r.gate.sessions
+	}
+	return nil
 }
 
 // Info tells what the server is and does now. Any goroutine.

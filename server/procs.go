@@ -61,3 +61,14 @@ func cpuQuota(log *slog.Logger) int {
 	}
 	return runtime.GOMAXPROCS(0)
 }
+
+// cpus is how many tools of class cpu may run at once: one for each CPU that
+// the process may use.
+func cpus() int {
+	procs.mu.Lock()
+	defer procs.mu.Unlock()
+	if procs.loops > 0 {
+		return procs.quota
+	}
+	return min(runtime.NumCPU(), runtime.GOMAXPROCS(0))
+}

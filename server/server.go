@@ -334,7 +334,7 @@ func (s *Server) newRunState() (*runState, error) {
 func (r *runState) serve() {
 	g := r.gate
 	g.hooks = newHookRunner(r.cfg.Hooks, r.log)
-	g.pool = pool.New(pool.Config{BlockingWorkers: r.cfg.Workers, Queue: r.cfg.Queue, Logger: r.log})
+	g.pool = pool.New(pool.Config{CPUWorkers: cpus(), BlockingWorkers: r.cfg.Workers, Queue: r.cfg.Queue, Logger: r.log})
 	g.calls.start()
 	r.swept.Add(1)
 	go func() {

@@ -71,5 +71,5 @@ func (r *runState) finishLink(l *transport.Link, grace time.Duration) {
 	case <-t.C:
 	case <-r.patience.Done():
 	}
-	r.gate.Closed(l)
+	r.gate.Closed(l, nil)
 }

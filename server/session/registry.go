@@ -58,18 +58,9 @@ type Config struct {
 	// Idle ends an HTTP session of which nothing was heard for so long and
 	// which nobody holds; 0 means 30 minutes, below 0 never.
 	Idle time.Duration
-	// WebSocketIdle is the same for WebSocket when heartbeats are off; 0
-	// means 5 minutes, below 0 never.
-	WebSocketIdle time.Duration
 	// Lifetime ends an HTTP session that old, whatever it does; 0 or below
 	// means 24 hours. The other types live as long as their connection.
 	Lifetime time.Duration
-
-	// Ping is after which silence a ping is due; 0 means 30 s, below 0 turns
-	// heartbeats off.
-	Ping time.Duration
-	// Pong is how long an answer may take; 0 or below means 10 s.
-	Pong time.Duration
 
 	// OnCreated and OnEnded are called once for every session, after it has
 	// entered or left the registry, on the goroutine that caused it, with no
@@ -93,13 +84,12 @@ type Params struct {
 
 // A Registry holds the open sessions. All methods are safe for any goroutine.
 type Registry struct {
-	cfg        Config
-	box        *seal.Box
-	instance   instanceID
-	seed       maphash.Seed
-	origin     time.Time
-	idle       [types]int64
-	ping, pong int64
+	cfg      Config
+	box      *seal.Box
+	instance instanceID
+	seed     maphash.Seed
+	origin   time.Time
+	idle     int64
 
 	errFull, errPrincipalFull error
 
@@ -124,10 +114,7 @@ func NewRegistry(cfg Config) *Registry {
 	}
 	cfg.Max = orDefault(cfg.Max, 10_000)
 	cfg.Idle = orDefault(cfg.Idle, 30*time.Minute)
-	cfg.WebSocketIdle = orDefault(cfg.WebSocketIdle, 5*time.Minute)
 	cfg.Lifetime = orDefault(max(cfg.Lifetime, 0), 24*time.Hour)
-	cfg.Ping = orDefault(cfg.Ping, 30*time.Second)
-	cfg.Pong = orDefault(max(cfg.Pong, 0), 10*time.Second)
 
 	r := &Registry{
 		cfg:  cfg,
@@ -136,14 +123,9 @@ func NewRegistry(cfg Config) *Registry {
 		// Only subtracted, so that ages follow the monotonic clock when the
 		// caller's times do, and a step of the wall clock ends no session.
 		origin:           time.Now(),
-		idle:             [types]int64{HTTP: int64(cfg.Idle)},
-		ping:             int64(cfg.Ping),
-		pong:             int64(cfg.Pong),
+		idle:             int64(cfg.Idle),
 		errFull:          fullError(fmt.Sprintf("session limit of %d reached", cfg.Max)),
 		errPrincipalFull: fullError(fmt.Sprintf("session limit of %d for one principal reached", cfg.MaxPerPrincipal)),
-	}
-	if cfg.Ping < 0 {
-		r.idle[WebSocket] = int64(cfg.WebSocketIdle)
 	}
 	rand.Read(r.instance[:])
 	r.owners.n = make(map[string]int)
@@ -335,8 +317,6 @@ func (r *Registry) newSession(now time.Time, p Params) *Session {
 	}
 	s.SetVersion(strings.Clone(p.Version))
 	s.active.Store(t)
-	s.pong.Store(t)
-	s.ping.Store(never)
 	return s
 }
 

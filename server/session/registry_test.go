@@ -226,12 +226,8 @@ func TestExpiry(t *testing.T) {
 		{"lifetime, limit+1", Config{}, HTTP, touchEvery(time.Minute, day), day + 1, "expired"},
 		{"lifetime of its own", Config{Lifetime: time.Minute}, HTTP, nil, time.Minute, "expired"},
 		{"lifetime beats a hold", Config{}, HTTP, (*Session).Hold, day, "expired"},
-		{"WebSocket with heartbeats", Config{}, WebSocket, nil, 3 * day, ""},
-		{"WebSocket without, limit-1", Config{Ping: -1}, WebSocket, nil, 5*time.Minute - 1, ""},
-		{"WebSocket without, limit", Config{Ping: -1}, WebSocket, nil, 5 * time.Minute, "idle"},
-		{"WebSocket without, held", Config{Ping: -1}, WebSocket, (*Session).Hold, 3 * day, ""},
-		{"WebSocket without, no limit", Config{Ping: -1, WebSocketIdle: -1}, WebSocket, nil, 3 * day, ""},
-		{"stdio", Config{Ping: -1}, Stdio, nil, 300 * day, ""},
+		{"WebSocket", Config{}, WebSocket, nil, 3 * day, ""},
+		{"stdio", Config{}, Stdio, nil, 300 * day, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -51,11 +51,12 @@ const (
 	Deleted Reason = iota
 	// Disconnected: the connection that carried the session is gone.
 	Disconnected
-	// IdleTimeout: nothing was heard for Config.Idle or Config.WebSocketIdle.
+	// IdleTimeout: nothing was heard for Config.Idle.
 	IdleTimeout
 	// Expired: an HTTP session reached Config.Lifetime.
 	Expired
-	// NoPong: a ping stayed without an answer for Config.Pong.
+	// NoPong: the client answered no more pings. The connection's owner sends
+	// them; a session on HTTP has no connection to ping.
 	NoPong
 	// Revoked: the operator or the authorization ended it.
 	Revoked
@@ -97,8 +98,6 @@ type Session struct {
 	expires int64 // of HTTP sessions
 
 	active atomic.Int64 // last Touch
-	ping   atomic.Int64 // last PingSent, or never
-	pong   atomic.Int64 // last PongSeen
 	holds  atomic.Int32
 	ended  atomic.Uint32 // 0, or 1 + Reason
 
@@ -271,10 +270,13 @@ func (s *Session) End(now time.Time, why Reason) bool {
 // over reports whether the session's time has passed at t. Callers hold the
 // shard's lock, so that it cannot interleave with the Touch of Registry.Get.
 func (s *Session) over(t int64) (Reason, bool) {
-	if s.typ == HTTP && t >= s.expires {
+	if s.typ != HTTP {
+		return 0, false // ends with its connection
+	}
+	if t >= s.expires {
 		return Expired, true
 	}
-	idle := s.registry.idle[s.typ]
+	idle := s.registry.idle
 	// The hold is read before the time, as Release writes them the other way.
 	if idle > 0 && !s.Busy() && t-s.active.Load() >= idle {
 		return IdleTimeout, true

@@ -13,9 +13,9 @@ type quiet struct {
 	dispatch func(r *Request, s Stream)
 }
 
-func (*quiet) Opened(*Link) {}
-func (*quiet) Drain(*Link)  {}
-func (*quiet) Closed(*Link) {}
+func (*quiet) Opened(*Link)        {}
+func (*quiet) Drain(*Link)         {}
+func (*quiet) Closed(*Link, error) {}
 
 func (d *quiet) Dispatch(r *Request, s Stream) {
 	if d.dispatch != nil {

@@ -102,12 +102,12 @@ func (p *peer) openLink(l *Link) {
 // relink closes the Link of the connection and opens another. Only between two
 // exchanges.
 func (p *peer) relink(l *Link) {
-	p.host.up.Closed(p.link)
+	p.host.up.Closed(p.link, nil)
 	p.openLink(l)
 }
 
 // Closed implements loop.Handler.
-func (h *Handler) Closed(c *loop.Conn, _ error) { h.up.Closed(peerOf(c).link) }
+func (h *Handler) Closed(c *loop.Conn, why error) { h.up.Closed(peerOf(c).link, why) }
 
 // Drain implements loop.Handler.
 func (h *Handler) Drain(c *loop.Conn) {

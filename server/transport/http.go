@@ -33,6 +33,7 @@ type httpStream struct {
 
 	mu    sync.Mutex
 	state streamState
+	held  bool // no event stream, see Hold
 }
 
 type streamState uint8
@@ -45,7 +46,7 @@ const (
 
 func (s *httpStream) reset(p *peer, r *http1.Request) {
 	s.peer, s.conn, s.exchange = p, p.conn, p.conn.Exchange()
-	s.local, s.state = true, streamSilent
+	s.local, s.state, s.held = true, streamSilent, false
 	s.chunked = r.Minor() > 0
 	s.head = r.Method() == http1.MethodHead
 	s.keep = p.conn.KeepAlive()
@@ -81,7 +82,7 @@ func (s *httpStream) send(b *buffer.Buffer, flags loop.Flags) bool {
 func (s *httpStream) Notify(msg []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == streamDone || !s.accept.events {
+	if s.state == streamDone || !s.accept.events || s.held {
 		return false
 	}
 	b := buffer.Get()
@@ -137,6 +138,13 @@ func (s *httpStream) appendSwitching(dst []byte) []byte {
 	return dst
 }
 
+// Hold implements Stream.
+func (s *httpStream) Hold() {
+	s.mu.Lock()
+	s.held = true
+	s.mu.Unlock()
+}
+
 // Open implements Stream.
 func (s *httpStream) Open(sessionID string) {
 	s.mu.Lock()
@@ -174,7 +182,7 @@ func (s *httpStream) End() {
 func (s *httpStream) comment() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == streamDone {
+	if s.state == streamDone || s.held {
 		return false
 	}
 	b := buffer.Get()

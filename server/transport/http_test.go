@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"millrace/loop/looptest"
+	"millrace/pool/buffer"
 )
 
 // post is a POST of ping with field lines instead of the usual ones.
@@ -437,4 +438,28 @@ func TestDetachWithoutHeader(t *testing.T) {
 		}
 	}
 	g.open().Feed([]byte(post(jsonType)))
+}
+
+// An answer that will carry a session id must stay a plain one, however long it
+// takes and whatever is said before it.
+func TestHold(t *testing.T) {
+	d := &script{}
+	g := newRig(Config{}, d)
+	d.dispatch = func(r *Request, _ Stream) { _, g.stream = r.Detach(false) }
+	p := g.open()
+	p.Feed([]byte(post(jsonType)))
+	g.worker(func(s Stream) {
+		s.Hold()
+		if s.Notify([]byte(`{"jsonrpc":"2.0","method":"notifications/progress"}`)) {
+			t.Error("Notify was accepted ahead of a held answer")
+		}
+	})
+	g.Advance(time.Minute)
+	if got := p.Output(); len(got) > 0 {
+		t.Errorf("a held answer began as %q", got)
+	}
+	g.worker(func(s Stream) { s.Respond(Response{Status: 200, SessionID: "s1", Body: buffer.Copy([]byte(`{}`))}) })
+	if got := output(p); !strings.HasPrefix(got, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n") || !strings.Contains(got, "\r\nMcp-Session-Id: s1\r\n") {
+		t.Errorf("answer %q", got)
+	}
 }

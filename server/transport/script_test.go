@@ -85,7 +85,7 @@ func (d *script) Drain(l *Link) {
 	}
 }
 
-func (d *script) Closed(l *Link) { d.record("closed %v", l.Protocol) }
+func (d *script) Closed(l *Link, _ error) { d.record("closed %v", l.Protocol) }
 
 func (k Kind) String() string {
 	return [...]string{"message", "stream", "delete", "upgrade"}[k]

@@ -225,6 +225,9 @@ func (s stdioStream) Respond(r Response) {
 	}
 }
 
+// Hold implements Stream: there is nothing to hold.
+func (s stdioStream) Hold() {}
+
 // Open implements Stream: there is nothing to open.
 func (s stdioStream) Open(string) {}
 

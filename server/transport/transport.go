@@ -167,6 +167,9 @@ type Stream interface {
 	// Respond sends the answer and ends the request. The first call counts;
 	// what a later one brings is dropped.
 	Respond(r Response)
+	// Hold keeps the answer from becoming an event stream by notifications or
+	// by taking long: it will carry a session id, which has no place later.
+	Hold()
 	// Open begins an event stream at once, before there is anything to say.
 	Open(sessionID string)
 	// End ends an event stream that has no answer (OpenStream). One that was not
@@ -185,6 +188,7 @@ type Dispatcher interface {
 	// nothing in flight should be closed soon. A Link that comes into being
 	// later is drained at once.
 	Drain(l *Link)
-	// Closed is called exactly once after the last Dispatch, on l's loop.
-	Closed(l *Link)
+	// Closed is called exactly once after the last Dispatch, on l's loop. why is
+	// nil after an orderly end, else what the loop says: loop.ErrNoPong, say.
+	Closed(l *Link, why error)
 }

@@ -120,6 +120,9 @@ func (s *wsStream) Respond(r Response) {
 	}
 }
 
+// Hold implements Stream: a WebSocket has no event streams.
+func (s *wsStream) Hold() {}
+
 // Open implements Stream: a WebSocket needs no opening.
 func (s *wsStream) Open(string) {}
 
