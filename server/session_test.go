@@ -420,3 +420,44 @@ func TestMethodsOfTheEndpoint(t *testing.T) {
 		}
 	}
 }
+
+// A client that answers no pings loses its connection, and its session says why
+// it ended.
+func TestNoPong(t *testing.T) {
+	ended := make(chan session.Reason, 1)
+	r := serve(t, &Server{
+		MCP: newTools().mcp, PingInterval: 100 * time.Millisecond, PongTimeout: 100 * time.Millisecond,
+		Hooks: Hooks{SessionDestroyed: func(_ *session.Session, why session.Reason) { ended <- why }},
+	})
+	handshake(t, r.dial(), mcp.Version20251125) // and never reads again
+	select {
+	case why := <-ended:
+		if why != session.NoPong {
+			t.Errorf("session ended: %v, want %v", why, session.NoPong)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a client that answers no pings keeps its session")
+	}
+}
+
+func TestSessionRegistry(t *testing.T) {
+	srv := &Server{MCP: newTools().mcp}
+	if got := srv.Sessions(); got != nil {
+		t.Errorf("Sessions of a server that does not run = %v, want nil", got)
+	}
+	r := serve(t, srv)
+	id := r.initialize(mcp.Version20250618, "User-Agent: probe/1", "Accept-Language: de")
+	list := srv.Sessions().List()
+	if len(list) != 1 || list[0].ID() != id || list[0].Version() != mcp.Version20250618 || list[0].Type() != session.HTTP {
+		t.Fatalf("List = %v", list)
+	}
+	if c := list[0].Client(); c.UserAgent != "probe/1" || c.AcceptLanguage != "de" || !strings.HasPrefix(c.Address, "127.0.0.1:") {
+		t.Errorf("Client = %+v", c)
+	}
+	if !list[0].End(time.Now(), session.Revoked) {
+		t.Error("End = false")
+	}
+	if rep := r.do("POST", listMessage, "Mcp-Session-Id: "+id); rep.status != 404 {
+		t.Errorf("a revoked session answers %d, want 404", rep.status)
+	}
+}

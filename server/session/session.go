@@ -8,7 +8,6 @@ package session
 
 import (
 	"errors"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,8 +108,6 @@ type Session struct {
 	client   ClientInfo
 	metadata map[string]any
 }
-
-const never = math.MinInt64
 
 // ID returns the id. For HTTP it is the value of Mcp-Session-Id, which whoever
 // knows it can use when callers are anonymous: keep it out of logs. For the

@@ -174,7 +174,7 @@ func (h *Handler) admit(p *peer, s *httpStream, r *http1.Request) bool {
 	case string(r.Path()) != h.cfg.Path:
 		s.refuse(404, "not found: the MCP endpoint is "+h.cfg.Path)
 		return false
-	case !ln.HTTP && !(r.Method() == http1.MethodGet && r.WantsUpgrade()):
+	case !ln.HTTP && (r.Method() != http1.MethodGet || !r.WantsUpgrade()):
 		s.refuse(426, "this address speaks WebSocket only")
 		return false
 	}
