@@ -49,6 +49,7 @@ cover: ## coverage of our packages; fails under $(COVERAGE) % of statements
 	  'END { sub("%", "", $$NF); if ($$NF + 0 < want) { print "coverage " $$NF " % is under " want " %"; exit 1 } }'
 
 fuzz: ## every fuzz target for $(FUZZTIME)
+	@mkdir -p $(OUT)
 	@for pkg in $(PKGS); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 	    echo "fuzz $$pkg $$f"; \
@@ -74,7 +75,7 @@ ci: ## everything that a change must pass
 	$(MAKE) lint
 	$(MAKE) race
 	$(MAKE) cover
-	$(MAKE) fuzz FUZZTIME=2s
+	$(MAKE) fuzz FUZZTIME=4s
 	$(MAKE) interop
 	$(MAKE) load-short
 
