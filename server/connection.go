@@ -173,6 +173,18 @@ func (cn *connection) rest() (bye bool) {
 	return cn.draining && cn.header != nil
 }
 
+// inFlight is how many calls have not been answered.
+func (cn *connection) inFlight() (n int) {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	for _, c := range cn.calls {
+		if !c.over() {
+			n++
+		}
+	}
+	return n + cn.away
+}
+
 // whenIdle is closed when nothing is in flight. One caller.
 func (cn *connection) whenIdle() <-chan struct{} {
 	cn.mu.Lock()

@@ -282,6 +282,9 @@ func (s *Server) start() (*runState, error) {
 		r.release()
 		return nil, err
 	}
+	if s.Keys != nil {
+		s.MCP.SetKeys(s.Keys) // cursors too survive a restart then
+	}
 	s.running.Store(r)
 	r.log.LogAttrs(context.Background(), slog.LevelInfo, "serving", r.logAttrs()...)
 	return r, nil
@@ -325,7 +328,6 @@ func (s *Server) newRunState() (*runState, error) {
 			g.hooks.sessionDestroyed(ss, why)
 		},
 	})
-	s.MCP.SetKeys(keys)
 	r.gate = g
 	return r, nil
 }
@@ -352,13 +354,17 @@ func (r *runState) serve() {
 	}()
 }
 
+func (s *Server) drainTimeout() time.Duration {
+	if s.DrainTimeout > 0 {
+		return s.DrainTimeout
+	}
+	return 15 * time.Second
+}
+
 // drain ends a running server gently.
 func (r *runState) drain() error {
 	r.draining.Store(true)
-	limit := r.cfg.DrainTimeout
-	if limit == 0 {
-		limit = 15 * time.Second
-	}
+	limit := r.cfg.drainTimeout()
 	ctx, cancel := context.WithTimeout(r.patience, limit)
 	defer cancel()
 	r.log.Info("draining", "timeout", limit)

@@ -16,6 +16,9 @@ import (
 // `echo ... | server` wants its answer.
 const stdioGrace = 5 * time.Second
 
+// flushGrace is how long the last answers may wait for the client to read.
+const flushGrace = time.Second
+
 // ServeStdio serves m on standard input and output until the input ends, ctx
 // ends, or the client stops reading. It writes nothing but MCP messages to
 // standard output, so nothing else in the program may.
@@ -54,7 +57,16 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 		conn.Link().Close(0, "")
 	}()
 	err = conn.Serve()
-	r.finishLink(conn.Link(), stdioGrace)
+	grace := stdioGrace
+	if r.draining.Load() {
+		grace = s.drainTimeout()
+	}
+	if left := r.finishLink(conn.Link(), grace); left > 0 {
+		r.log.Warn("calls cut: they took longer than the client or the drain would wait", "calls", left)
+	}
+	if !conn.Flush(flushGrace) {
+		r.log.Warn("answers lost: the client does not read them")
+	}
 	if err != nil {
 		return fmt.Errorf("serving stdio: %w", err)
 	}
@@ -63,7 +75,8 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 
 // finishLink waits for the calls of a link that sends no more requests, then
 // ends what is left of them.
-func (r *runState) finishLink(l *transport.Link, grace time.Duration) {
+// It returns how many were left.
+func (r *runState) finishLink(l *transport.Link, grace time.Duration) (left int) {
 	t := time.NewTimer(grace)
 	defer t.Stop()
 	select {
@@ -71,5 +84,7 @@ func (r *runState) finishLink(l *transport.Link, grace time.Duration) {
 	case <-t.C:
 	case <-r.patience.Done():
 	}
+	left = stateOf(l).inFlight()
 	r.gate.Closed(l, nil)
+	return left
 }

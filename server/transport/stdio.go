@@ -7,28 +7,39 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"millrace/codec/jsonrpc"
 	"millrace/pool/buffer"
 )
 
-// StdioConfig tunes ServeStdio.
+// StdioConfig tunes NewStdio.
 type StdioConfig struct {
-	// MaxMessage is the longest line accepted in bytes. Default 4 MiB.
+	// MaxMessage is the longest line accepted in bytes. Default, for 0 and
+	// below: 4 MiB.
 	MaxMessage int
 }
 
+// stdioQueue is how many bytes may wait for a client that does not read. Above
+// it nothing more is read from the client, and notifications are lost.
+const stdioQueue = 1 << 20
+
 // stdioPeer is the one client on a pair of byte streams. One goroutine reads
-// lines, another dispatches them; writing is open to all, one line at a time.
+// lines, another dispatches them, a third writes what all others have queued.
 type stdioPeer struct {
 	link Link
 	up   Dispatcher
 
-	mu     sync.Mutex // held while a line is written
-	w      io.Writer
-	failed atomic.Bool
+	w       io.Writer
+	wake    chan struct{} // something is queued
+	room    chan struct{} // something has been written
+	finish  chan struct{} // closed by Flush
+	flushed chan struct{} // closed when the writer has ended
+
+	mu     sync.Mutex
+	queue  []*buffer.Buffer
+	queued int // bytes in queue and being written
+	failed bool
 
 	once   sync.Once
 	closed chan struct{}
@@ -46,10 +57,15 @@ type StdioConn struct {
 // (26:basic/transports/stdio) from r to w. Nothing but messages, one a line, is
 // written to w.
 func NewStdio(r io.Reader, w io.Writer, cfg StdioConfig, d Dispatcher) *StdioConn {
-	if cfg.MaxMessage == 0 {
+	if cfg.MaxMessage <= 0 {
 		cfg.MaxMessage = 4 << 20
 	}
-	p := &stdioPeer{w: w, up: d, closed: make(chan struct{})}
+	p := &stdioPeer{
+		w: w, up: d, closed: make(chan struct{}),
+		wake: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		finish: make(chan struct{}), flushed: make(chan struct{}),
+	}
+	go p.write()
 	p.link = Link{ID: 1, Protocol: Stdio, Send: p.send, Close: func(uint16, string) { p.end(nil) }}
 	d.Opened(&p.link)
 	return &StdioConn{peer: p, in: bufio.NewReaderSize(r, 64<<10), limit: cfg.MaxMessage}
@@ -64,13 +80,26 @@ func (s *StdioConn) Link() *Link { return &s.peer.link }
 // Dispatcher.Closed. Once only.
 func (s *StdioConn) Serve() error { return s.peer.serve(s.in, s.limit) }
 
-// stuckFor is how long Serve waits for an answer that a client does not read:
-// a client that has closed our input, or whose user has pressed ^C, wants us to
-// exit promptly.
+// Flush waits until everything sent so far has been written, for d at most, and
+// ends the writer. Nothing may be sent afterwards. A write that hangs cannot be
+// interrupted and is left behind. Once only.
+func (s *StdioConn) Flush(d time.Duration) bool {
+	close(s.peer.finish)
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-s.peer.flushed:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// stuckFor is how long Serve waits for the last Dispatch.
 const stuckFor = time.Second
 
-// serve reads lines until the input ends. Neither a blocked read nor a blocked
-// write can be interrupted: what hangs in one is left behind.
+// serve reads lines until the input ends. A blocked read cannot be interrupted:
+// it is left behind.
 func (p *stdioPeer) serve(r *bufio.Reader, limit int) error {
 	lines := make(chan []byte)
 	input := make(chan error, 1)
@@ -164,6 +193,9 @@ func (p *stdioPeer) dispatchAll(lines <-chan []byte) {
 			if !ok {
 				return
 			}
+			if !p.waitRoom() {
+				return
+			}
 			r := &Request{Kind: Message, Link: &p.link, Body: line, origin: p}
 			p.up.Dispatch(r, stdioStream{p})
 		case <-p.closed:
@@ -184,23 +216,102 @@ func (p *stdioPeer) detach(r *Request) (*buffer.Buffer, Stream) {
 	return &buffer.Buffer{B: r.Body}, stdioStream{p}
 }
 
-// send writes one message and its newline in one write. Any goroutine; it
-// blocks while the client does not read.
-func (p *stdioPeer) send(msg []byte, _ bool) bool {
+// send queues one message for the writer. It never blocks, so that nobody who
+// has something to say waits for a client that does not read. Any goroutine.
+func (p *stdioPeer) send(msg []byte, droppable bool) bool {
 	b := buffer.Get()
-	defer buffer.Put(b)
 	b.B = append(append(b.B, oneLine(msg)...), '\n')
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.failed.Load() {
+	ok := !p.failed && (!droppable || p.queued < stdioQueue)
+	if ok {
+		p.queue = append(p.queue, b)
+		p.queued += len(b.B)
+	}
+	p.mu.Unlock()
+	if !ok {
+		buffer.Put(b)
 		return false
 	}
-	if _, err := p.w.Write(b.B); err != nil {
-		p.failed.Store(true)
-		p.end(fmt.Errorf("writing messages: %w", err))
-		return false
-	}
+	signal(p.wake)
 	return true
+}
+
+// signal wakes whoever waits on c, now or next.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// write sends what is queued, a line a write, until Flush has been called and
+// nothing is left. It is the one place that may hang on a client.
+func (p *stdioPeer) write() {
+	defer close(p.flushed)
+	for {
+		b := p.next()
+		if b == nil {
+			select {
+			case <-p.wake:
+				continue
+			case <-p.finish:
+				if b = p.next(); b == nil {
+					return
+				}
+			}
+		}
+		_, err := p.w.Write(b.B)
+		p.wrote(b, err)
+		if err != nil {
+			p.end(fmt.Errorf("writing messages: %w", err))
+			return
+		}
+	}
+}
+
+// next is the oldest message of the queue; nil when there is none.
+func (p *stdioPeer) next() *buffer.Buffer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		return nil
+	}
+	b := p.queue[0]
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+	return b
+}
+
+// wrote counts a message that has gone out. After an error nothing more is
+// taken.
+func (p *stdioPeer) wrote(b *buffer.Buffer, err error) {
+	p.mu.Lock()
+	p.queued -= len(b.B)
+	if err != nil {
+		p.failed = true
+		p.queue = nil
+	}
+	p.mu.Unlock()
+	buffer.Put(b)
+	signal(p.room)
+}
+
+// waitRoom holds the reader back while the client does not read its answers.
+// It is false when the link is closed meanwhile.
+func (p *stdioPeer) waitRoom() bool {
+	for {
+		p.mu.Lock()
+		full := p.queued >= stdioQueue && !p.failed
+		p.mu.Unlock()
+		if !full {
+			return true
+		}
+		select {
+		case <-p.room:
+		case <-p.closed:
+			return false
+		}
+	}
 }
 
 // end closes the link; the first err counts.

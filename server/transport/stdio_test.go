@@ -19,7 +19,11 @@ const tooLongAnswer = `{"jsonrpc":"2.0","error":{"code":-32600,"message":"messag
 func serveStdio(t *testing.T, in io.Reader, cfg StdioConfig, d *script) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := NewStdio(in, &out, cfg, d).Serve()
+	conn := NewStdio(in, &out, cfg, d)
+	err := conn.Serve()
+	if !conn.Flush(time.Minute) {
+		t.Error("the writer does not end")
+	}
 	return out.String(), err
 }
 
@@ -125,11 +129,11 @@ func TestStdioWritesAreWhole(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	var out bytes.Buffer
-	if err := NewStdio(strings.NewReader("1\n"), &out, StdioConfig{}, d).Serve(); err != nil {
+	out, err := serveStdio(t, strings.NewReader("1\n"), StdioConfig{}, d)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if out.String() != strings.Repeat(note+"\n", 400) {
+	if out != strings.Repeat(note+"\n", 400) {
 		t.Error("lines are mixed up")
 	}
 }
@@ -158,12 +162,7 @@ func TestStdioWriteError(t *testing.T) {
 	r, w := io.Pipe() // stays open: only the writer's end ends it
 	defer w.Close()
 	boom := errors.New("boom")
-	d := &script{dispatch: func(r *Request, s Stream) {
-		if s.Notify([]byte(note)) {
-			t.Error("Notify to a closed output = true, want false")
-		}
-		answer(r, s)
-	}}
+	d := &script{dispatch: answer}
 	out := &brokenWriter{err: boom}
 	conn := NewStdio(r, out, StdioConfig{}, d)
 	served := make(chan error)
@@ -171,6 +170,12 @@ func TestStdioWriteError(t *testing.T) {
 	io.WriteString(w, "1\n")
 	if err := <-served; !errors.Is(err, boom) {
 		t.Errorf("Serve = %v, want %v", err, boom)
+	}
+	if conn.Link().Send([]byte(note), false) {
+		t.Error("Send to a closed output = true, want false")
+	}
+	if !conn.Flush(time.Minute) {
+		t.Error("the writer does not end")
 	}
 	if out.writes != 1 {
 		t.Errorf("%d writes, want none after the one that failed", out.writes)
@@ -201,14 +206,15 @@ func TestStdioCloseWhileReading(t *testing.T) {
 		w.Close()
 		synctest.Wait()
 		wantEvents(t, d, "opened stdio ", "message 1")
+		conn.Flush(time.Minute)
 		if got, want := out.String(), pong+"\n"+note+"\n"; got != want {
 			t.Errorf("output %q, want %q", got, want)
 		}
 	})
 }
 
-// A client that does not read its answers cannot hold up the shutdown, however
-// it asks for it.
+// A client that does not read its answers holds up nobody: not who answers, not
+// the shutdown, and no memory beyond the bound.
 func TestStdioStuckWriter(t *testing.T) {
 	for _, how := range []string{"end of input", "close"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -220,6 +226,12 @@ func TestStdioStuckWriter(t *testing.T) {
 			go func() { served <- conn.Serve() }()
 			io.WriteString(w, "1\n")
 			synctest.Wait() // the answer is stuck
+			big := bytes.Repeat([]byte("x"), stdioQueue)
+			if !conn.Link().Send(big, false) || conn.Link().Send([]byte(note), true) || !conn.Link().Send([]byte(note), false) {
+				t.Error("with a full queue answers must be kept and notifications dropped")
+			}
+			io.WriteString(w, "2\n") // and is not dispatched: there is no room
+			synctest.Wait()
 			start := time.Now()
 			if how == "close" {
 				conn.Link().Close(1001, "")
@@ -229,8 +241,11 @@ func TestStdioStuckWriter(t *testing.T) {
 			if err := <-served; err != nil {
 				t.Errorf("%s: Serve = %v, want nil", how, err)
 			}
-			if waited := time.Since(start); waited != stuckFor {
-				t.Errorf("%s: waited %v, want %v", how, waited, stuckFor)
+			if conn.Flush(time.Second) {
+				t.Errorf("%s: Flush = true, want false", how)
+			}
+			if waited := time.Since(start); waited > stuckFor+time.Second {
+				t.Errorf("%s: waited %v", how, waited)
 			}
 			w.Close()
 			outR.Close()
@@ -238,6 +253,30 @@ func TestStdioStuckWriter(t *testing.T) {
 			wantEvents(t, d, "opened stdio ", "message 1")
 		})
 	}
+}
+
+// The reader goes on when the client has read.
+func TestStdioRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		outR, outW := io.Pipe()
+		d := &script{}
+		conn := NewStdio(r, outW, StdioConfig{}, d)
+		served := make(chan error)
+		go func() { served <- conn.Serve() }()
+		conn.Link().Send(bytes.Repeat([]byte("x"), stdioQueue), false)
+		io.WriteString(w, "1\n")
+		synctest.Wait()
+		wantEvents(t, d, "opened stdio ")
+		go io.Copy(io.Discard, outR)
+		synctest.Wait()
+		wantEvents(t, d, "message 1")
+		w.Close()
+		if err := <-served; err != nil || !conn.Flush(time.Second) {
+			t.Errorf("Serve = %v", err)
+		}
+		outW.Close()
+	})
 }
 
 func FuzzReadLine(f *testing.F) {
