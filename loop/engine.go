@@ -118,14 +118,18 @@ func (e *Engine) Done() <-chan struct{} { return e.done }
 // Err is why the loops ended: nil after Stop or Drain. Valid after Done.
 func (e *Engine) Err() error { return e.err }
 
-// StopAccepting refuses new connections and keeps the open ones. The ports are
+// StopAccepting takes the connections that the kernel has already accepted for
+// us, refuses new ones, and keeps the open ones. The ports are
 // free when it returns.
 func (e *Engine) StopAccepting() {
 	e.closeOnce.Do(func() {
 		close(e.closing)
+		for _, ln := range e.listeners {
+			lastCall(ln)
+		}
+		e.accepting.Wait()
 		e.closeListeners()
 	})
-	e.accepting.Wait()
 }
 
 // Drain ends the engine gently: it stops accepting, tells every connection,

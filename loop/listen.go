@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // acceptors is how many goroutines accept on each listener. Handing a
@@ -32,16 +35,34 @@ func listen(addr string) (net.Listener, error) {
 	return ln, nil
 }
 
+// lastCallFor is how long a listener still accepts what was queued when it was
+// told to stop.
+const lastCallFor = 50 * time.Millisecond
+
+// lastCall lets ln accept what its queue holds, and no more. The kernel has told
+// those clients that they are connected; closing the listener now would reset
+// them. A backlog of zero makes it ignore new ones meanwhile.
+func lastCall(ln net.Listener) {
+	tcp, ok := ln.(*net.TCPListener)
+	if !ok {
+		return
+	}
+	if raw, err := tcp.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.Listen(int(fd), 0) })
+	}
+	_ = tcp.SetDeadline(time.Now().Add(lastCallFor))
+}
+
 // accept takes connections from ln until it is closed. A failure to accept is
 // the machine's trouble, most often a want of descriptors, and passes: the loop
 // waits and tries again, as long as it takes.
 func (e *Engine) accept(ln net.Listener, tag int) {
 	defer e.accepting.Done()
-	backoff := newBackoff()
+	var backoff backoff
 	for {
 		conn, err := ln.Accept()
 		switch {
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		case err != nil:
 			if backoff.first() {
@@ -59,7 +80,7 @@ func (e *Engine) accept(ln net.Listener, tag int) {
 
 // enroll hands an accepted connection to a loop, or refuses it.
 func (e *Engine) enroll(conn net.Conn, tag int) {
-	if e.shared.draining.Load() || !e.shared.enter(int64(e.cfg.MaxConnections)) {
+	if !e.shared.enter(int64(e.cfg.MaxConnections)) {
 		e.shared.turned.Add(1)
 		refuseConn(conn)
 		return
@@ -106,8 +127,6 @@ func refuseConn(conn net.Conn) {
 // backoff waits longer and longer between attempts that fail: 5 ms to 1 s, as
 // net/http does.
 type backoff struct{ delay time.Duration }
-
-func newBackoff() *backoff { return &backoff{} }
 
 func (b *backoff) first() bool { return b.delay == 0 }
 func (b *backoff) reset()      { b.delay = 0 }
