@@ -133,13 +133,24 @@ func isLegacyVersion(v []byte) bool {
 // (except in error cases where the ID could not be read...)": before
 // 2025-11-25 the schema demanded an id, and JSON-RPC wants null there.
 func (in *inbound) nullID() bool {
-	version := ""
-	if h := in.req.Header; h != nil {
-		version = string(h.ProtocolVersion)
-	} else if s := in.boundSession(); s != nil {
+	version := mcp.Version20251125 // on a connection that has not said which: the newest that may be meant
+	if s := in.boundSession(); s != nil {
 		version = s.mcp.Version()
 	}
-	return version < mcp.Version20251125 && version != "" && isLegacyVersion([]byte(version))
+	if h := in.req.Header; h != nil {
+		switch version = string(h.ProtocolVersion); {
+		case h.ProtocolVersion != nil && !isLegacyVersion(h.ProtocolVersion):
+			return false
+		case h.ProtocolVersion == nil:
+			// "the server SHOULD assume protocol version 2025-03-26"
+			// (25:basic/transports), unless the session knows better.
+			version = mcp.Version20250326
+			if s, fail := in.find(h); fail == nil {
+				version = s.mcp.Version()
+			}
+		}
+	}
+	return version < mcp.Version20251125
 }
 
 // boundSession is the legacy session of a WebSocket or stdio connection.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"sync"
 
 	"millrace/codec/jsonrpc"
@@ -38,6 +39,8 @@ func (in *inbound) batch() {
 		case msg.Kind == jsonrpc.KindRequest && string(msg.Method) == "initialize":
 			// "The initialize request MUST NOT be part of a JSON-RPC batch"
 			b.add(jsonrpc.AppendError(nil, msg.ID, invalidRequest("initialize must not be part of a batch")))
+		case msg.Kind == jsonrpc.KindRequest && hasID(items, msg.ID):
+			b.add(jsonrpc.AppendError(nil, msg.ID, invalidRequest("another request of this batch has the same id")))
 		default:
 			items = append(items, msg)
 		}
@@ -47,6 +50,16 @@ func (in *inbound) batch() {
 		return
 	}
 	b.run(in, items)
+}
+
+// hasID reports whether a request among items has an id, as raw JSON.
+func hasID(items []jsonrpc.Message, id []byte) bool {
+	for i := range items {
+		if items[i].Kind == jsonrpc.KindRequest && bytes.Equal(items[i].ID, id) {
+			return true
+		}
+	}
+	return false
 }
 
 // refuseBatch says why a batch may not be served: its client has no session, or

@@ -24,6 +24,8 @@ type connection struct {
 	session  *legacySession    // of a WebSocket or stdio
 	calls    []*call           // that have entered and not left
 	away     int               // requests that a worker is still reading
+	line     []*inbound        // of them, those that no worker has taken up
+	reading  bool              // a worker reads the line
 	get      *openStream       // a legacy GET stream on this connection
 	header   *transport.Header // of the upgrade, once it was accepted
 	draining bool
@@ -77,8 +79,8 @@ func (cn *connection) admits(c *call) error {
 // calls: else it would never be idle. Under mu.
 func (cn *connection) judge(c *call) (live int, err error) {
 	switch {
-	case cn.closed:
-		return 0, errGone
+	case cn.closed && (cn.shared() || c.mcp.Modern):
+		return 0, errGone // a legacy call over HTTP goes on without its connection
 	case cn.draining && cn.shared():
 		return 0, errDraining
 	}
@@ -147,6 +149,43 @@ func (cn *connection) depart(limit int) error {
 	}
 	cn.away++
 	return nil
+}
+
+// lineUp appends a request to the line, and reports whether the line needs a
+// reader.
+func (cn *connection) lineUp(in *inbound) bool {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	cn.line = append(cn.line, in)
+	first := !cn.reading
+	cn.reading = true
+	return first
+}
+
+// nextInLine takes the first request from the line. When there is none the line
+// has lost its reader.
+func (cn *connection) nextInLine() *inbound {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	if len(cn.line) == 0 {
+		cn.line, cn.reading = nil, false
+		return nil
+	}
+	in := cn.line[0]
+	cn.line[0] = nil
+	cn.line = cn.line[1:]
+	return in
+}
+
+// hasLine reports whether the next message has to queue up. On HTTP there is
+// nothing to overtake.
+func (cn *connection) hasLine() bool {
+	if !cn.shared() {
+		return false
+	}
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	return cn.reading
 }
 
 // arrive undoes depart, when the request was refused or has become a call.

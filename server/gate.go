@@ -50,7 +50,7 @@ func (g *gate) Opened(l *transport.Link) {
 // Dispatch implements transport.Dispatcher.
 func (g *gate) Dispatch(r *transport.Request, s transport.Stream) {
 	in := inbound{gate: g, conn: stateOf(r.Link), req: r, stream: s}
-	if in.who = in.conn.who.Load(); in.who == nil || len(r.Body) > largeBody {
+	if in.who = in.conn.who.Load(); in.who == nil || len(r.Body) > largeBody || in.conn.hasLine() {
 		g.moveAway(&in)
 		return
 	}
@@ -68,7 +68,9 @@ type inbound struct {
 }
 
 // moveAway continues on a worker: the credential has to be verified, which may
-// block, or the message is too long to be scanned on the loop.
+// block, or the message is too long to be scanned on the loop. What follows on a
+// shared connection queues up behind it, so that a cancellation never overtakes
+// the request it means. One worker reads the line of a connection, in order.
 func (g *gate) moveAway(in *inbound) {
 	if err := in.conn.depart(g.maxInFlight); err != nil {
 		in.overloaded(err)
@@ -76,13 +78,32 @@ func (g *gate) moveAway(in *inbound) {
 	}
 	away := &inbound{gate: g, conn: in.conn, who: in.who, detached: true}
 	away.req, away.stream = in.req.Detach(true)
-	if err := g.pool.Submit(pool.Blocking, &in.conn.owner, away); err != nil {
-		away.overloaded(err)
-		in.conn.arrive()
+	if !in.conn.lineUp(away) {
+		return
+	}
+	if err := g.pool.Submit(pool.Blocking, &in.conn.owner, lineReader{in.conn}); err != nil {
+		for in := in.conn.nextInLine(); in != nil; in = in.conn.nextInLine() {
+			in.overloaded(err)
+			in.conn.arrive()
+		}
 	}
 }
 
-// Run implements pool.Task: the second half of moveAway.
+// lineReader is the task that reads the line of a connection.
+type lineReader struct{ conn *connection }
+
+// Run implements pool.Task.
+func (l lineReader) Run() {
+	for in := l.conn.nextInLine(); in != nil; in = l.conn.nextInLine() {
+		in.Run()
+	}
+}
+
+// Panicked is called by the pool for a bug in the engine. The line has lost its
+// reader: the connection cannot go on.
+func (l lineReader) Panicked(*pool.PanicError) { l.conn.link.Close(1011, "internal error") }
+
+// Run is the second half of moveAway.
 func (in *inbound) Run() {
 	defer in.conn.arrive()
 	if in.who == nil {
@@ -133,8 +154,9 @@ var (
 	errNoPrincipal  = errors.New("it returned neither a principal nor an error")
 )
 
-// authTimeout bounds one question to an Authenticator.
-const authTimeout = 10 * time.Second
+// authTimeout bounds one question to an Authenticator. It is shorter than the
+// time after which a silent answer becomes an event stream, which has no status.
+const authTimeout = 5 * time.Second
 
 // serve handles a request whose sender is known.
 func (in *inbound) serve() {
@@ -244,8 +266,10 @@ func (in *inbound) start(c *call) {
 		c.refuse(in, err)
 		return
 	}
-	if c.session != nil && !in.conn.shared() {
-		c.session.enter(c)
+	if c.session != nil && !in.conn.shared() && !c.session.enter(c) {
+		in.conn.exit(c)
+		c.reject(in, transport.Response{Status: 404}, invalidRequest("session has ended: send initialize to start a new one"))
+		return
 	}
 	class := pool.Blocking
 	if plan.Class == mcp.ClassCPU {

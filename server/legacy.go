@@ -228,12 +228,24 @@ func (in *inbound) cancelled(sess *legacySession, id []byte) {
 
 var errClientCancelled = errors.New("cancelled by the client")
 
+// dropped is the end of a notification that says nothing. "The receiver MUST NOT
+// send a response": only HTTP has a status that can tell.
+func (in *inbound) dropped(err *jsonrpc.Error) {
+	if !in.conn.shared() {
+		in.fail(400, nil, err)
+		return
+	}
+	in.gate.counters.errors.Inc()
+	in.gate.log.Debug("notification dropped", "conn", in.conn.link.ID, "err", err)
+	in.done()
+}
+
 // notified hands a notification to the protocol, on a worker where user code
 // listens for it.
 func (in *inbound) notified(sess *legacySession, msg *jsonrpc.Message) {
 	meta, err := mcp.ParseMeta(msg.Params)
 	if err != nil {
-		in.fail(400, nil, err)
+		in.dropped(err)
 		return
 	}
 	c := newCall(in, msg, meta)

@@ -28,6 +28,14 @@ func (in *inbound) modern(c *call) {
 	c.mcp.Version = mcp.Version20260728
 	meta := &c.mcp.Meta
 	h := in.req.Header
+	if h != nil && h.ProtocolVersion != nil && meta.ProtocolVersion == nil {
+		// A client of another era that names a revision nobody knows is best
+		// helped by the list of those that are served.
+		if e := in.gate.mcp.CheckVersion(h.ProtocolVersion); e != nil {
+			c.reject(in, transport.Response{Status: 400}, e)
+			return
+		}
+	}
 	if h != nil {
 		if e := checkStandardHeaders(h, &c.mcp); e != nil {
 			c.reject(in, transport.Response{Status: 400}, e)

@@ -127,10 +127,12 @@ func TestMalformed(t *testing.T) {
 		name, in, want string
 		fields         []string
 	}{
-		{"no JSON", `{`, `{"jsonrpc":"2.0","error":{"code":-32700,`, nil},
+		{"no JSON", `{`, `{"jsonrpc":"2.0","error":{"code":-32700,`, []string{"MCP-Protocol-Version: 2025-11-25"}},
+		{"no JSON, no revision", `{`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,`, []string{"X-Nothing: 1"}},
 		{"no JSON, old revision", `{`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,`, []string{"MCP-Protocol-Version: 2025-06-18"}},
 		{"no envelope", `{"id":3,"method":"ping"}`, `{"jsonrpc":"2.0","id":3,"error":{"code":-32600,`, nil},
-		{"null id", `{"jsonrpc":"2.0","id":null,"method":"ping"}`, `{"jsonrpc":"2.0","error":{"code":-32600,`, nil},
+		{"null id", `{"jsonrpc":"2.0","id":null,"method":"ping"}`, `{"jsonrpc":"2.0","error":{"code":-32600,`, []string{"MCP-Protocol-Version: 2025-11-25"}},
+		{"unknown revision", `{"jsonrpc":"2.0","id":3,"method":"tools/list"}`, `{"jsonrpc":"2.0","id":3,"error":{"code":-32022,`, []string{"MCP-Protocol-Version: 1999-01-01"}},
 		{"array as params", `{"jsonrpc":"2.0","id":3,"method":"ping","params":[]}`, `{"jsonrpc":"2.0","id":3,"error":{"code":-32602,`, nil},
 		{"array as params of a notification", `{"jsonrpc":"2.0","method":"x","params":[]}`, `{"jsonrpc":"2.0","error":{"code":-32602,`, []string{"MCP-Protocol-Version: 2026-07-28"}},
 		{"response, stateless era", `{"jsonrpc":"2.0","id":3,"result":{}}`, `{"jsonrpc":"2.0","error":{"code":-32600,`, []string{"MCP-Protocol-Version: 2026-07-28"}},

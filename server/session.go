@@ -38,14 +38,17 @@ func (s *legacySession) Notify(msg []byte) {
 	}
 }
 
-// enter makes c a call of the session, which does not expire while it runs.
-func (s *legacySession) enter(c *call) {
+// enter makes c a call of the session, which does not expire while it runs. It
+// is false when the session has ended meanwhile.
+func (s *legacySession) enter(c *call) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.over {
-		s.reg.Hold()
-		s.calls = append(s.calls, c)
+	if s.over {
+		return false
 	}
+	s.reg.Hold()
+	s.calls = append(s.calls, c)
+	return true
 }
 
 // lookup finds a call in flight by its id, as raw JSON.

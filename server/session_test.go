@@ -461,3 +461,46 @@ func TestSessionRegistry(t *testing.T) {
 		t.Errorf("a revoked session answers %d, want 404", rep.status)
 	}
 }
+
+// A long message is read by a worker. What follows it on the same connection
+// must not overtake it: a cancellation would find nothing to cancel, a second
+// request with its id would be taken for the first, and the requests behind a
+// long initialize would have no session.
+func TestLongMessagesKeepTheirPlace(t *testing.T) {
+	tl := newTools()
+	canceled := make(chan struct{})
+	tl.add("wait", time.Minute, func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		<-ctx.Done()
+		close(canceled)
+		return nil, ctx.Err()
+	})
+	r := serve(t, &Server{MCP: tl.mcp})
+	padding := strings.Repeat("x", largeBody)
+	for range 20 {
+		p := r.dial()
+		p.send(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"` + padding + `","version":"1"}}}`)
+		p.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+		p.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+		if got := mustRead(t, p); !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":0,"result":`) {
+			t.Fatalf("initialize: %s", got)
+		}
+		want(t, p, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+		p.close()
+	}
+	p := r.dial()
+	handshake(t, p, mcp.Version20251125)
+	p.send(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait","arguments":{},"_meta":{"padding":"` + padding + `"}}}`)
+	p.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+	if got := mustRead(t, p); !strings.Contains(got, errDuplicate.Error()) {
+		t.Errorf("second request with id 1: %s", got)
+	}
+	p.send(`{"jsonrpc":"2.0","method":"notifications/foo","params":{"_meta":5}}`) // says nothing, and wants no answer
+	p.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
+	select {
+	case <-canceled:
+	case <-time.After(10 * time.Second):
+		t.Error("the cancellation overtook its request")
+	}
+	p.send(`{"jsonrpc":"2.0","id":2,"method":"ping"}`)
+	want(t, p, `{"jsonrpc":"2.0","id":2,"result":{}}`)
+}

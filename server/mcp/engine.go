@@ -25,7 +25,7 @@ const (
 	// cores.
 	ClassCPU
 	// ClassInline is for handlers that take microseconds and never block: they
-	// run on the event loop, and delay everyone on it.
+	// run on the event loop, and delay everyone on it. They report no progress.
 	ClassInline
 )
 

@@ -73,9 +73,10 @@ type progress struct {
 	mu      sync.Mutex
 	started bool
 	ended   bool
-	last    float64   // the greatest value reported
-	sent    time.Time // when a notification was sent
-	pending []byte    // a notification that came too early
+	last    float64     // the greatest value reported
+	sent    time.Time   // when a notification was sent
+	pending []byte      // a notification that came too early
+	later   *time.Timer // sends it, made when first needed
 }
 
 // report sends p, or keeps it for later.
@@ -90,12 +91,31 @@ func (s *progress) report(p *ProgressNotificationParams, rev revision, now time.
 		return err
 	}
 	s.last = p.Progress
-	if s.pending = msg; s.started && now.Sub(s.sent) < progressInterval {
+	wait := progressInterval - now.Sub(s.sent)
+	if s.pending = msg; s.started && wait > 0 {
+		s.sendLater(wait)
 		return nil
 	}
 	s.started, s.sent = true, now
 	s.flush()
 	return nil
+}
+
+// sendLater sends what is pending when it may be sent, unless something newer
+// is sent before.
+func (s *progress) sendLater(wait time.Duration) {
+	if s.later != nil {
+		s.later.Reset(wait)
+		return
+	}
+	s.later = time.AfterFunc(wait, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.ended && len(s.pending) > 0 {
+			s.sent = time.Now()
+			s.flush()
+		}
+	})
 }
 
 // end flushes what is pending. Nothing is sent afterwards: "Progress
@@ -109,6 +129,9 @@ func (s *progress) end() {
 	if !s.ended {
 		s.ended = true
 		s.flush()
+		if s.later != nil {
+			s.later.Stop()
+		}
 	}
 }
 
