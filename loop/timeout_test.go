@@ -83,9 +83,23 @@ func TestBodyRate(t *testing.T) {
 	})
 	t.Run("what came buys time", func(t *testing.T) {
 		r := newRig(t, loop.Config{}, nil)
-		r.Feed(in[:head+2048])
-		r.ends(12*time.Second, r.finSent)
+		r.Feed(in[:head+2047])
+		r.Advance(9 * time.Second)
+		r.Feed(in[:1])
+		r.ends(3*time.Second, r.finSent)
 		r.wantStatuses(408)
+	})
+	t.Run("but no time to be silent in", func(t *testing.T) {
+		r := newRig(t, loop.Config{}, nil)
+		r.Feed(in[:len(in)-1]) // 1,024 s worth of it
+		r.ends(10*time.Second, r.finSent)
+		r.wantStatuses(408)
+	})
+	t.Run("draining", func(t *testing.T) {
+		r := newRig(t, loop.Config{}, nil)
+		r.Feed(in[:head+2048]) // half a request is not in flight
+		r.Drain()
+		r.ends(time.Second, r.finSent)
 	})
 	t.Run("at the rate", func(t *testing.T) {
 		r := newRig(t, loop.Config{}, nil)

@@ -143,17 +143,26 @@ func (c *Conn) limit() (time.Time, limitKind) {
 		return c.limitWebSocket()
 	case c.mode == modeHTTP && !c.busy:
 		switch {
+		case c.Draining():
+			return t.active.Add(drainQuiet), limitIdle // half a request is not in flight
 		case !t.body.IsZero():
+			// The rate is an average: without the second bound a peer could pay in
+			// advance, and then hold the memory in silence.
 			earned := time.Duration(len(c.body.B)) * time.Second / time.Duration(cfg.BodyRate)
-			return t.body.Add(cfg.BodyGrace + earned), limitBody
+			return earlier(t.body.Add(cfg.BodyGrace+earned), t.active.Add(cfg.BodyGrace)), limitBody
 		case !t.head.IsZero():
 			return t.head.Add(cfg.HeadTimeout), limitHead
-		case c.Draining():
-			return t.active.Add(drainQuiet), limitIdle
 		}
 		return t.active.Add(cfg.IdleTimeout), limitIdle
 	}
 	return zeroTime, limitNone
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func (c *Conn) limitWebSocket() (d time.Time, kind limitKind) {

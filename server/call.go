@@ -187,7 +187,6 @@ func (c *call) cancel(why error) {
 		// An HTTP client still holds an exchange open; an event stream that ends
 		// without an answer is the quietest way out of it. A batch does without
 		// this answer. Elsewhere this does nothing.
-		c.stream.Open("")
 		c.stream.End()
 	}
 	c.leave()
@@ -228,6 +227,8 @@ func (c *call) refuse(in *inbound, why error) {
 	switch {
 	case errors.Is(why, errGone):
 		in.done()
+	case errors.Is(why, errSessionOver):
+		c.reject(in, transport.Response{Status: 404}, invalidRequest(why.Error()))
 	case errors.Is(why, errDuplicate):
 		c.reject(in, transport.Response{Status: 400}, invalidRequest(why.Error()))
 	default:

@@ -211,10 +211,25 @@ func (in *inbound) route(msg *jsonrpc.Message) {
 // malformed answers what is not a JSON-RPC message.
 func (in *inbound) malformed(msg *jsonrpc.Message, err *jsonrpc.Error) {
 	id := msg.ID
+	if err.Code == jsonrpc.CodeInvalidRequest && !asksForAnswer(in.req.Body) {
+		// An error with the id of a bad response would pass for the answer to
+		// the client's own request of that id.
+		in.dropped(err)
+		return
+	}
 	if id == nil && in.nullID() {
 		id = jsonrpc.NullID
 	}
 	in.fail(400, id, err)
+}
+
+// asksForAnswer reports whether a message that is JSON, but no message, was
+// meant as a request: not as a response, nor as a notification.
+func asksForAnswer(body []byte) bool {
+	if jsonrpc.Member(body, "method") != nil {
+		return jsonrpc.Member(body, "id") != nil
+	}
+	return jsonrpc.Member(body, "result") == nil && jsonrpc.Member(body, "error") == nil
 }
 
 // request finds the era of a request and serves it.
@@ -266,17 +281,21 @@ func (in *inbound) start(c *call) {
 		c.refuse(in, err)
 		return
 	}
-	if c.session != nil && !in.conn.shared() && !c.session.enter(c) {
-		in.conn.exit(c)
-		c.reject(in, transport.Response{Status: 404}, invalidRequest("session has ended: send initialize to start a new one"))
-		return
+	owner := &in.conn.owner
+	if c.session != nil && !in.conn.shared() {
+		if err := c.session.enter(c, g.maxInFlight); err != nil {
+			in.conn.exit(c)
+			c.refuse(in, err)
+			return
+		}
+		owner = &c.session.owner
 	}
 	class := pool.Blocking
 	if plan.Class == mcp.ClassCPU {
 		class = pool.CPU
 	}
 	g.calls.add(c)
-	if err := g.pool.Submit(class, &in.conn.owner, c); err != nil {
+	if err := g.pool.Submit(class, owner, c); err != nil {
 		c.overloaded(err)
 	}
 }

@@ -179,7 +179,7 @@ func (r *runningServer) try(ctx context.Context, method, body string, fields ...
 
 // open sends a request and returns when the head of the answer is there.
 func (r *runningServer) open(ctx context.Context, method, body string, fields ...string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, r.URLs()[0], strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, r.Endpoints()[0], strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

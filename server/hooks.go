@@ -14,10 +14,10 @@ import (
 // nothing.
 //
 // Started and Stopped are called by the goroutine that runs the server and may
-// delay it; they must not call Shutdown, which waits for them. All others are called one after the other, in order, on one
-// goroutine of their own, never on an event loop; when they fall behind by more
-// than 4,096 events, events are dropped and counted in Stats.HooksLost. A hook
-// that panics is logged.
+// delay it; they must not call Shutdown, which waits for them. All others are
+// called one after the other, in order, on one goroutine of their own, never on
+// an event loop; when they fall behind by more than 4,096 events, events are
+// dropped and counted in Stats.HooksLost. A hook that panics is logged.
 type Hooks struct {
 	// Started is called when connections are accepted.
 	Started func(Info)

@@ -16,8 +16,11 @@ import (
 // both on one connection. The stateless era announces itself by the HTTP header
 // or in _meta; server/discover exists in no other.
 func (in *inbound) isModern(msg *jsonrpc.Message, meta *mcp.CallMeta) bool {
-	return in.headerIsModern() || meta.ProtocolVersion != nil || meta.ClientCapabilities != nil ||
-		string(msg.Method) == "server/discover"
+	if in.headerIsModern() || meta.ProtocolVersion != nil || meta.ClientCapabilities != nil {
+		return true
+	}
+	h := in.req.Header
+	return string(msg.Method) == "server/discover" && (h == nil || h.ProtocolVersion == nil)
 }
 
 // modern serves a request of 2026-07-28. The order of the checks is that of the

@@ -26,7 +26,7 @@ var procs struct {
 // takes the loops off again.
 func addProcs(loops int, log *slog.Logger) (undo func()) {
 	if os.Getenv("GOMAXPROCS") != "" {
-		log.Info("GOMAXPROCS is set by the environment", "gomaxprocs", runtime.GOMAXPROCS(0))
+		log.Debug("GOMAXPROCS is set by the environment", "gomaxprocs", runtime.GOMAXPROCS(0))
 		return func() {}
 	}
 	procs.mu.Lock()
@@ -37,7 +37,7 @@ func addProcs(loops int, log *slog.Logger) (undo func()) {
 	}
 	procs.loops += loops
 	runtime.GOMAXPROCS(procs.quota + procs.loops)
-	log.Info("GOMAXPROCS chosen", "gomaxprocs", procs.quota+procs.loops, "cpu_quota", procs.quota, "loops", procs.loops)
+	log.Debug("GOMAXPROCS chosen", "gomaxprocs", procs.quota+procs.loops, "cpu_quota", procs.quota, "loops", procs.loops)
 	return func() { removeProcs(loops) }
 }
 

@@ -317,7 +317,7 @@ func (s *Server) newRunState() (*runState, error) {
 		g.maxInFlight = 64
 	}
 	g.sessions = session.NewRegistry(session.Config{
-		Keys: keys, Revive: revive, Max: s.MaxSessions, Idle: s.SessionIdle,
+		Keys: keys, Revive: revive, Max: s.MaxSessions, Idle: s.SessionIdle, Unused: unusedSession,
 		OnCreated: func(_ time.Time, ss *session.Session) {
 			log.Debug("session created", "session", shortID(ss.ID()), "type", ss.Type().String(), "version", ss.Version())
 			g.hooks.sessionCreated(ss)
@@ -331,6 +331,10 @@ func (s *Server) newRunState() (*runState, error) {
 	r.gate = g
 	return r, nil
 }
+
+// unusedSession is how long a session lives whose client sends nothing after
+// initialize.
+const unusedSession = time.Minute
 
 // serve starts the goroutines behind the gate.
 func (r *runState) serve() {
@@ -408,14 +412,17 @@ func (r *runState) maxConnections() int {
 	return r.engine.MaxConnections()
 }
 
-// URLs are the endpoints of addrs, for messages to people.
-func (s *Server) URLs() []string {
+// Endpoints are the URLs being served, for messages to people: http://... for
+// every address that speaks HTTP, ws://... for every one that speaks WebSocket,
+// those of HTTP first. Any goroutine.
+func (s *Server) Endpoints() []string {
 	path := s.Path
 	if path == "" {
 		path = "/mcp"
 	}
-	var urls []string
-	for _, a := range s.Addrs() {
+	var urls, sockets []string
+	listeners := s.listeners()
+	for i, a := range s.Addrs() {
 		host, port, err := net.SplitHostPort(a)
 		if err != nil {
 			continue
@@ -423,9 +430,15 @@ func (s *Server) URLs() []string {
 		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 			host = "127.0.0.1"
 		}
-		urls = append(urls, "http://"+net.JoinHostPort(host, port)+path)
+		at := net.JoinHostPort(host, port) + path
+		if !listeners[i].WebSocketOnly {
+			urls = append(urls, "http://"+at)
+		}
+		if !listeners[i].HTTPOnly {
+			sockets = append(sockets, "ws://"+at)
+		}
 	}
-	return urls
+	return append(urls, sockets...)
 }
 
 // ConnectionLimit is how many connections may be open at once: what was asked

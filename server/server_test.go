@@ -320,8 +320,9 @@ func TestHooksInfoStats(t *testing.T) {
 	if info.Name != "test" || !info.Running || info.Draining || len(info.Addrs) != 3 || info.Vendor != "v" || len(info.ProtocolVersions) != 5 || info.Capabilities.Tools == nil {
 		t.Errorf("Info: %+v", info)
 	}
-	if urls := r.URLs(); len(urls) != 3 || !strings.HasPrefix(urls[2], "http://127.0.0.1:") || !strings.HasSuffix(urls[0], "/mcp") {
-		t.Errorf("URLs: %q", urls)
+	urls := r.Endpoints()
+	if len(urls) != 4 || !strings.HasPrefix(urls[1], "http://127.0.0.1:") || !strings.HasPrefix(urls[3], "ws://127.0.0.1:") || !strings.HasSuffix(urls[0], "/mcp") {
+		t.Errorf("Endpoints: %q", urls)
 	}
 	if r.ConnectionLimit() <= 0 {
 		t.Errorf("ConnectionLimit = %d", r.ConnectionLimit())

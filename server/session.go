@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"millrace/pool"
 	"millrace/server/mcp"
 	"millrace/server/session"
 	"millrace/server/transport"
@@ -17,6 +18,8 @@ type legacySession struct {
 	reg  *session.Session // nil until initialize has succeeded
 	mcp  *mcp.ServerSession
 	link *transport.Link // of a WebSocket or stdio; nil on HTTP
+
+	owner pool.Owner // on HTTP, where calls outlive their connection
 
 	mu      sync.Mutex
 	over    bool
@@ -38,18 +41,27 @@ func (s *legacySession) Notify(msg []byte) {
 	}
 }
 
-// enter makes c a call of the session, which does not expire while it runs. It
-// is false when the session has ended meanwhile.
-func (s *legacySession) enter(c *call) bool {
+// enter makes c a call of the session, which does not expire while it runs. The
+// bound of a connection holds for a session too: its calls go on when their
+// connections are gone.
+func (s *legacySession) enter(c *call, limit int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
-		return false
+		return errSessionOver
+	}
+	if len(s.calls) >= limit {
+		return errSessionBusy
 	}
 	s.reg.Hold()
 	s.calls = append(s.calls, c)
-	return true
+	return nil
 }
+
+var (
+	errSessionOver = errors.New("session has ended: send initialize to start a new one")
+	errSessionBusy = errors.New("too many requests in flight in this session")
+)
 
 // lookup finds a call in flight by its id, as raw JSON.
 func (s *legacySession) lookup(id []byte) *call {

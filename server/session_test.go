@@ -230,9 +230,8 @@ func TestStreamLimit(t *testing.T) {
 	if s.open(&openStream{stream: &script{}, session: s}) {
 		t.Error("opened a stream on a session that has ended")
 	}
-	s.enter(&call{})
-	if len(s.calls) != 0 {
-		t.Error("entered a session that has ended")
+	if err := s.enter(&call{}, 64); err != errSessionOver || len(s.calls) != 0 {
+		t.Errorf("entering a session that has ended: %v", err)
 	}
 }
 
@@ -480,11 +479,11 @@ func TestLongMessagesKeepTheirPlace(t *testing.T) {
 		p := r.dial()
 		p.send(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"` + padding + `","version":"1"}}}`)
 		p.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
-		p.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
-		if got := mustRead(t, p); !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":0,"result":`) {
-			t.Fatalf("initialize: %s", got)
+		p.send(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
+		both := mustRead(t, p) + mustRead(t, p) // answers may come in any order
+		if !strings.Contains(both, `{"jsonrpc":"2.0","id":0,"result":{"`) || !strings.Contains(both, `{"jsonrpc":"2.0","id":1,"result":{"tools":`) {
+			t.Fatalf("answers: %s", both)
 		}
-		want(t, p, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 		p.close()
 	}
 	p := r.dial()
@@ -503,4 +502,67 @@ func TestLongMessagesKeepTheirPlace(t *testing.T) {
 	}
 	p.send(`{"jsonrpc":"2.0","id":2,"method":"ping"}`)
 	want(t, p, `{"jsonrpc":"2.0","id":2,"result":{}}`)
+}
+
+// The calls of a session go on without their connections, so their number is
+// bounded for the session: else one client could fill the pool from behind
+// connections that are long gone.
+func TestSessionInFlight(t *testing.T) {
+	const most = 3
+	tl := newTools()
+	tl.add("wait", time.Minute, func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	r := serve(t, &Server{MCP: tl.mcp, MaxInFlight: most})
+	id := "Mcp-Session-Id: " + r.initialize(mcp.Version20251125)
+	s := r.Sessions().List()[0].Attachment().(*legacySession)
+	for n := range most {
+		ctx, leave := context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() {
+			_, err := r.try(ctx, "POST", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`, id)
+			gone <- err
+		}()
+		for s.inFlight() <= n {
+			runtime.Gosched()
+		}
+		leave()
+		if err := <-gone; err == nil {
+			t.Fatal("the call was answered")
+		}
+	}
+	rep := r.do("POST", `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"wait"}}`, id)
+	if rep.status != 503 || !strings.Contains(rep.body(), errSessionBusy.Error()) {
+		t.Errorf("call over the limit: %d %s", rep.status, rep.body())
+	}
+	if rep := r.do("DELETE", "", id); rep.status != 204 {
+		t.Errorf("DELETE: %d", rep.status)
+	}
+}
+
+func (s *legacySession) inFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.calls)
+}
+
+// A message that was meant as a response or a notification gets no error with
+// an id: it would pass for the answer to the client's own request of that id.
+func TestBadAnswersAreNotAnswered(t *testing.T) {
+	r := serve(t, &Server{MCP: newTools().mcp})
+	p := r.dial()
+	for _, msg := range []string{
+		`{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":"x"}}`,
+		`{"jsonrpc":"2.0","id":1,"error":5}`,
+		`{"jsonrpc":"2.0","method":"notifications/x","params":5}`,
+	} {
+		p.send(msg)
+		p.send(`{"jsonrpc":"2.0","id":7,"method":"ping"}`)
+		want(t, p, `{"jsonrpc":"2.0","id":7,"result":{}}`)
+		rep := r.do("POST", msg, "MCP-Protocol-Version: 2026-07-28")
+		if rep.status != 400 || strings.Contains(rep.body(), `"id"`) {
+			t.Errorf("POST %s: %d %s", msg, rep.status, rep.body())
+		}
+	}
 }

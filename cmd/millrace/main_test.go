@@ -96,7 +96,10 @@ func TestUsage(t *testing.T) {
 		{"open bind", []string{"serve", "--admin=", "--listen=0.0.0.0:0"}, exitFailure, "--insecure"},
 		{"address", []string{"serve", "--admin=", "--listen=8080"}, exitFailure, "want host:port"},
 		{"open admin", []string{"serve", "--listen=127.0.0.1:0", "--admin=0.0.0.0:0"}, exitFailure, "loopback"},
-		{"pprof without admin", []string{"serve", "--listen=127.0.0.1:0", "--admin=", "--pprof"}, exitFailure, "--admin"},
+		{"pprof without admin", []string{"serve", "--listen=127.0.0.1:0", "--admin=", "--pprof"}, exitUsage, "--admin"},
+		{"negative drain", []string{"serve", "--drain-timeout=-5s"}, exitUsage, "--drain-timeout"},
+		{"negative for stdio", []string{"stdio", "--max-body=-5"}, exitUsage, "--max-body"},
+		{"no tool time", []string{"stdio", "--tool-timeout=0"}, exitUsage, "--tool-timeout"},
 		{"key file", []string{"serve", "--listen=127.0.0.1:0", "--admin=", "--key-file=/nonexistent"}, exitFailure, "/nonexistent"},
 		{"too many connections", []string{"serve", "--listen=127.0.0.1:0", "--admin=", "--max-connections=100000000"}, exitFailure, "ulimit -n"},
 	} {

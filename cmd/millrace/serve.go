@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -15,11 +15,12 @@ import (
 
 // toolFlags are what serve and stdio have in common.
 type toolFlags struct {
-	Demo        bool          `help:"Serve the built-in tools echo, add and sleep."`
-	ToolTimeout time.Duration `default:"30s" help:"Longest time a tool may take."`
-	Workers     int           `default:"1024" help:"Most blocking tools at once."`
-	Queue       int           `default:"4096" help:"Most calls that wait for a worker, in each class of tools."`
-	MaxBody     int           `default:"4194304" help:"Longest request body or message in bytes."`
+	Demo         bool          `help:"Serve the built-in tools echo, add and sleep."`
+	ToolTimeout  time.Duration `default:"30s" help:"Longest time a tool may take."`
+	Workers      int           `default:"1024" help:"Most blocking tools at once."`
+	Queue        int           `default:"4096" help:"Most calls that wait for a worker, in each class of tools."`
+	DrainTimeout time.Duration `default:"15s" help:"Longest time to finish requests after SIGTERM; a second signal ends at once."`
+	MaxBody      int           `default:"4194304" help:"Longest request body or message in bytes."`
 }
 
 // logFlags choose the logs.
@@ -36,10 +37,9 @@ type serveCmd struct {
 	Admin      string   `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /stats; empty turns it off. Default: ${default}."`
 	Pprof      bool     `help:"Serve /debug/pprof/ on the admin address."`
 
-	Loops          int           `help:"Event loops. Default: one for two cores."`
-	MaxConnections int           `help:"Most open connections. Default: what the limit of open files allows."`
-	MaxSessions    int           `default:"10000" help:"Most open sessions of clients before 2026-07-28."`
-	DrainTimeout   time.Duration `default:"15s" help:"Longest time to finish requests after SIGTERM; a second signal ends at once."`
+	Loops          int `help:"Event loops. Default: one for two cores."`
+	MaxConnections int `help:"Most open connections. Default: what the limit of open files allows."`
+	MaxSessions    int `default:"10000" help:"Most open sessions of clients before 2026-07-28."`
 
 	AllowedOrigins []string `placeholder:"ORIGIN" help:"Origins of web pages that may connect, such as https://app.example.com."`
 	AllowedHosts   []string `placeholder:"HOST" help:"Accepted Host headers. Default: loopback names on loopback addresses, any elsewhere."`
@@ -63,14 +63,7 @@ func (c *serveCmd) Run(e *env) error {
 	if c.ToolTimeout > 60*time.Second {
 		log.Warn("many clients give up after 60 s: a longer tool timeout will not be waited for", "tool_timeout", c.ToolTimeout)
 	}
-	done := make(chan error, 1)
-	go func() { done <- srv.Run(e.ctx) }()
-	select {
-	case err = <-done:
-	case <-e.force:
-		return errors.New("ended by a second signal before everything was answered")
-	}
-	return err
+	return unlessForced(e, func() error { return srv.Run(e.ctx) })
 }
 
 // server builds the server that the flags describe.
@@ -87,13 +80,8 @@ func (c *serveCmd) server(e *env) (*server.Server, error) {
 		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts, TrustedProxies: proxies,
 		Insecure: c.Insecure, Greeting: c.WSGreeting,
 	}
-	for _, n := range []struct {
-		flag  string
-		value int
-	}{{"loops", c.Loops}, {"workers", c.Workers}, {"queue", c.Queue}, {"max-connections", c.MaxConnections}, {"max-sessions", c.MaxSessions}, {"max-body", c.MaxBody}} {
-		if n.value < 0 {
-			return nil, usageError{fmt.Errorf("--%s: %d is negative", n.flag, n.value)}
-		}
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	if !strings.HasPrefix(c.Path, "/") {
 		return nil, usageError{fmt.Errorf("--path: %q must begin with a slash", c.Path)}
@@ -113,6 +101,34 @@ func (c *serveCmd) server(e *env) (*server.Server, error) {
 		srv.Listeners = append(srv.Listeners, server.Listener{Addr: a, WebSocketOnly: true})
 	}
 	return srv, nil
+}
+
+// check finds values that mean nothing.
+func (c *serveCmd) check() error {
+	if c.Pprof && c.Admin == "" {
+		return usageError{errors.New("--pprof needs the admin listener: set --admin")}
+	}
+	return cmp.Or(c.toolFlags.check(), positive("drain-timeout", c.DrainTimeout),
+		notNegative("loops", c.Loops), notNegative("max-connections", c.MaxConnections), notNegative("max-sessions", c.MaxSessions))
+}
+
+func (f *toolFlags) check() error {
+	return cmp.Or(positive("tool-timeout", f.ToolTimeout),
+		notNegative("workers", f.Workers), notNegative("queue", f.Queue), notNegative("max-body", f.MaxBody))
+}
+
+func notNegative(flag string, n int) error {
+	if n < 0 {
+		return usageError{fmt.Errorf("--%s: %d is negative", flag, n)}
+	}
+	return nil
+}
+
+func positive(flag string, d time.Duration) error {
+	if d <= 0 {
+		return usageError{fmt.Errorf("--%s: %v is not a positive time", flag, d)}
+	}
+	return nil
 }
 
 func parsePrefixes(list []string) ([]netip.Prefix, error) {
@@ -136,8 +152,9 @@ func parsePrefixes(list []string) ([]netip.Prefix, error) {
 // announce tells a person what to do next.
 func (c *serveCmd) announce(e *env, srv *server.Server) {
 	w := e.stderr
-	for _, u := range srv.URLs() {
-		fmt.Fprintf(w, "endpoint   %s  (WebSocket: ws%s, subprotocol mcp)\n", u, strings.TrimPrefix(u, "http"))
+	endpoints := srv.Endpoints()
+	for _, u := range endpoints {
+		fmt.Fprintf(w, "endpoint   %s\n", u)
 	}
 	if a := srv.AdminAddr(); a != "" {
 		fmt.Fprintf(w, "admin      http://%s/stats\n", a)
@@ -147,8 +164,12 @@ func (c *serveCmd) announce(e *env, srv *server.Server) {
 	fmt.Fprintf(w, "workers    %d blocking, %d cpu, queue %d each\n", st.Pool.Blocking.Limit, st.Pool.CPU.Limit, c.Queue)
 	fmt.Fprintf(w, "limits     %d connections, %d sessions, %d bytes a message, %s a tool\n",
 		srv.ConnectionLimit(), c.MaxSessions, c.MaxBody, c.ToolTimeout)
-	if urls := srv.URLs(); len(urls) > 0 {
-		fmt.Fprintf(w, "client     {\"mcpServers\": {%q: {\"type\": \"http\", \"url\": %q}}}\n", srv.MCP.Implementation().Name, urls[0])
+	if len(endpoints) > 0 {
+		kind := "http"
+		if strings.HasPrefix(endpoints[0], "ws:") {
+			kind = "ws"
+		}
+		fmt.Fprintf(w, "client     {\"mcpServers\": {%q: {\"type\": %q, \"url\": %q}}}\n", srv.MCP.Implementation().Name, kind, endpoints[0])
 	}
 }
 
@@ -159,11 +180,27 @@ type stdioCmd struct {
 
 // Run implements the stdio command.
 func (c *stdioCmd) Run(e *env) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	log := c.logger(e.stderr)
-	srv := &server.Server{MCP: c.tools(log), Workers: c.Workers, Queue: c.Queue, MaxBody: c.MaxBody, Logger: log}
-	ctx, cancel := context.WithCancel(e.ctx)
-	defer cancel()
-	return srv.RunStdio(ctx, e.stdin, e.stdout)
+	srv := &server.Server{
+		MCP: c.tools(log), Workers: c.Workers, Queue: c.Queue, MaxBody: c.MaxBody,
+		DrainTimeout: c.DrainTimeout, Logger: log,
+	}
+	return unlessForced(e, func() error { return srv.RunStdio(e.ctx, e.stdin, e.stdout) })
+}
+
+// unlessForced runs f, and returns at once when a second signal comes.
+func unlessForced(e *env, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-e.force:
+		return errors.New("ended by a second signal before everything was answered")
+	}
 }
 
 // tools builds the MCP server with the tools that the flags ask for.

@@ -337,12 +337,6 @@ func (s *Server) HeaderParams(tool []byte) []schema.HeaderParam {
 	return nil
 }
 
-// KnowsMethod reports whether method is served in an era.
-func (s *Server) KnowsMethod(method string, modern bool) bool {
-	m := methods[method]
-	return m != nil && m.serves(modern)
-}
-
 // SetKeys makes cursors those of k, so that they hold across processes with
 // the same keys. Until then they are sealed with a key of this process.
 func (s *Server) SetKeys(k *seal.Keys) {

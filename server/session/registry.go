@@ -58,6 +58,10 @@ type Config struct {
 	// Idle ends an HTTP session of which nothing was heard for so long and
 	// which nobody holds; 0 means 30 minutes, below 0 never.
 	Idle time.Duration
+	// Unused ends an HTTP session that nothing was heard of since it was made;
+	// 0 or below: Idle holds for it too. It keeps clients that only ever send
+	// initialize from filling the registry.
+	Unused time.Duration
 	// Lifetime ends an HTTP session that old, whatever it does; 0 or below
 	// means 24 hours. The other types live as long as their connection.
 	Lifetime time.Duration

@@ -274,6 +274,9 @@ func (s *Session) over(t int64) (Reason, bool) {
 		return Expired, true
 	}
 	idle := s.registry.idle
+	if unused := int64(s.registry.cfg.Unused); unused > 0 && (idle <= 0 || unused < idle) && s.active.Load() == s.created {
+		idle = unused
+	}
 	// The hold is read before the time, as Release writes them the other way.
 	if idle > 0 && !s.Busy() && t-s.active.Load() >= idle {
 		return IdleTimeout, true

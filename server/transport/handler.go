@@ -200,6 +200,7 @@ func (h *Handler) dispatch(p *peer, s *httpStream, r *http1.Request, kind Kind) 
 	}
 	p.request = Request{Kind: kind, Link: p.link, Header: &p.header, Body: r.Body, origin: s}
 	h.up.Dispatch(&p.request, s)
+	p.request, p.header = Request{}, Header{} // or they would keep the body in memory while nobody uses it
 }
 
 // client is the address of who sent r: the peer's, unless that is a trusted
@@ -218,7 +219,6 @@ func (p *peer) fillHeader(r *http1.Request) {
 		UserAgent:       r.Known(http1.HeaderUserAgent),
 		AcceptLanguage:  r.Known(http1.HeaderAcceptLanguage),
 		SessionID:       r.Known(http1.HeaderMCPSessionID),
-		LastEventID:     r.Known(http1.HeaderLastEventID),
 		ProtocolVersion: r.Known(http1.HeaderMCPProtocolVersion),
 		Method:          r.Known(http1.HeaderMCPMethod),
 		Name:            r.Known(http1.HeaderMCPName),

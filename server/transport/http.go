@@ -168,11 +168,16 @@ func (s *httpStream) End() {
 		return
 	}
 	b := buffer.Get()
-	if s.state == streamSilent {
+	flags := loop.Last
+	switch {
+	case s.state == streamSilent && !s.accept.events:
+		b.B = s.appendAnswer(b.B, &Response{Status: 202}) // the client takes no event stream, also no empty one
+	case s.state == streamSilent:
 		b.B = s.appendStreamHead(b.B, "")
+		fallthrough
+	default:
+		b.B, flags = s.appendLastEvent(b.B, nil)
 	}
-	var flags loop.Flags
-	b.B, flags = s.appendLastEvent(b.B, nil)
 	s.state = streamDone
 	s.send(b, flags)
 }

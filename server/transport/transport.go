@@ -40,7 +40,6 @@ type Header struct {
 	UserAgent       []byte
 	AcceptLanguage  []byte
 	SessionID       []byte // Mcp-Session-Id
-	LastEventID     []byte
 	ProtocolVersion []byte // MCP-Protocol-Version
 	Method          []byte // Mcp-Method
 	Name            []byte // Mcp-Name
@@ -102,7 +101,7 @@ func (h *Header) clone() *Header {
 	c := *h
 	for _, f := range [...]*[]byte{
 		&c.Authorization, &c.Origin, &c.UserAgent, &c.AcceptLanguage, &c.SessionID,
-		&c.LastEventID, &c.ProtocolVersion, &c.Method, &c.Name,
+		&c.ProtocolVersion, &c.Method, &c.Name,
 	} {
 		if *f != nil {
 			*f = append([]byte{}, *f...)

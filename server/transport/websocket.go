@@ -11,7 +11,8 @@ import (
 const Subprotocol = "mcp"
 
 // authPrefix marks a bearer token among the offered subprotocols, for clients
-// that cannot set header fields. It is never echoed or logged.
+// that cannot set header fields. It is never echoed or logged. Browsers want one
+// of the offered subprotocols back, so they must offer Subprotocol too.
 const authPrefix = "mcp.auth."
 
 // wsPeer is the WebSocket side of a connection: two Streams without state, one
@@ -72,6 +73,7 @@ func (h *Handler) Message(c *loop.Conn, data []byte) {
 	p := peerOf(c)
 	p.request = Request{Kind: Message, Link: p.link, Body: data, origin: p.ws}
 	h.up.Dispatch(&p.request, &p.ws.local)
+	p.request = Request{}
 }
 
 // detach implements origin.
