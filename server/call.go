@@ -172,6 +172,24 @@ func (c *call) expire() {
 	c.leave()
 }
 
+// cut answers a call that the end of the server does not wait for. It is false
+// when the call is over.
+func (c *call) cut() bool {
+	c.ending.Lock()
+	if !c.claim(callTimedOut) {
+		c.ending.Unlock()
+		return false
+	}
+	body := buffer.Get()
+	body.B = jsonrpc.AppendError(body.B, c.mcp.ID, overloadError(c.mcp.Modern, errDraining))
+	c.ending.Unlock()
+	c.end(context.Canceled)
+	c.gate.finished(c, outcomeError)
+	c.stream.Respond(transport.Response{Status: 503, Body: body, RetryAfter: 1})
+	c.leave()
+	return true
+}
+
 // cancel ends a call that nobody waits for any more; nothing is sent for it
 // ("MUST NOT send any further messages for it", 26:basic/transports/stdio).
 func (c *call) cancel(why error) {

@@ -79,6 +79,16 @@ func (d *deadlines) take(now time.Time) (late []*call, left int) {
 	return late, d.count
 }
 
+// all lists the calls in flight that have a limit.
+func (d *deadlines) all() (calls []*call) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for n := d.head.next; n != &d.head; n = n.next {
+		calls = append(calls, n.call)
+	}
+	return calls
+}
+
 // add begins to watch c. A call without a limit is not watched.
 func (d *deadlines) add(c *call) {
 	if c.timeout <= 0 {

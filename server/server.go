@@ -372,8 +372,22 @@ func (r *runState) drain() error {
 	ctx, cancel := context.WithTimeout(r.patience, limit)
 	defer cancel()
 	r.log.Info("draining", "timeout", limit)
+	// What is not done shortly before the end is told so, while there is time to
+	// send it.
+	var cut atomic.Int64
+	last := time.AfterFunc(limit-limit/10, func() {
+		for _, c := range r.gate.calls.all() {
+			if c.cut() {
+				cut.Add(1)
+			}
+		}
+	})
 	err := r.engine.Drain(ctx)
+	last.Stop()
 	r.release()
+	if err == nil && cut.Load() > 0 {
+		err = fmt.Errorf("%d calls did not end in time and were answered with an error", cut.Load())
+	}
 	if err != nil {
 		return fmt.Errorf("draining: %w", err)
 	}

@@ -235,9 +235,9 @@ func TestDrainTimeout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tl := newTools()
-			limit := time.Minute
+			limit, outcome := time.Minute, "canceled"
 			if name == "DrainTimeout" {
-				limit = 20 * time.Millisecond
+				limit, outcome = 500*time.Millisecond, "error" // answered, while there is time
 			}
 			late := make(chan RequestEvent, 10)
 			r := serve(t, &Server{MCP: tl.mcp, DrainTimeout: limit, Hooks: Hooks{RequestError: func(e RequestEvent) { late <- e }}})
@@ -247,10 +247,15 @@ func TestDrainTimeout(t *testing.T) {
 			if err := stop(r); err == nil || !strings.Contains(err.Error(), "draining: ") {
 				t.Errorf("end: %v, want an error of draining", err)
 			}
+			if outcome == "error" {
+				if got := mustRead(t, p); !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":1,"error":{"code":-31000,`) || !strings.Contains(got, "shutting down") {
+					t.Errorf("the call was answered %s", got)
+				}
+			}
 			if _, err := p.read(); err == nil {
 				t.Error("connection is still open")
 			}
-			if e := <-late; e.Outcome != "canceled" {
+			if e := <-late; e.Outcome != outcome {
 				t.Errorf("call ended as %s", e.Outcome)
 			}
 			close(tl.gate) // a tool that outlives its server harms nobody
