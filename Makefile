@@ -48,13 +48,17 @@ cover: ## coverage of our packages; fails under $(COVERAGE) % of statements
 	@$(GO) tool cover -func=$(OUT)/coverage.out | awk -v want=$(COVERAGE) \
 	  'END { sub("%", "", $$NF); if ($$NF + 0 < want) { print "coverage " $$NF " % is under " want " %"; exit 1 } }'
 
+# A worker that is still busy when the time is up makes go test report "context
+# deadline exceeded" although no input failed: that alone is no failure.
 fuzz: ## every fuzz target for $(FUZZTIME)
 	@mkdir -p $(OUT)
 	@for pkg in $(PKGS); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 	    echo "fuzz $$pkg $$f"; \
-	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -parallel 2 $$pkg > $(OUT)/fuzz.txt 2>&1 || { cat $(OUT)/fuzz.txt; exit 1; }; \
-	  done; \
+	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -parallel 2 $$pkg > $(OUT)/fuzz.txt 2>&1 && continue; \
+	    grep -q '^    context deadline exceeded' $(OUT)/fuzz.txt && ! grep -q 'Failing input' $(OUT)/fuzz.txt && continue; \
+	    cat $(OUT)/fuzz.txt; exit 1; \
+	  done || exit 1; \
 	done
 
 interop: ## third-party clients against the real daemon (needs npm for half of them)
@@ -76,7 +80,7 @@ ci: ## everything that a change must pass
 	$(MAKE) lint
 	$(MAKE) race
 	$(MAKE) cover
-	$(MAKE) fuzz FUZZTIME=4s
+	$(MAKE) fuzz FUZZTIME=3s
 	$(MAKE) interop
 	$(MAKE) load-short
 
