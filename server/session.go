@@ -87,15 +87,25 @@ type openStream struct {
 	closed  bool // under the session's mu
 }
 
-// openStream handles a legacy GET.
-func (in *inbound) openStream() {
+// named finds the session that a legacy GET or DELETE is about; nil when the
+// request has been refused.
+func (in *inbound) named() *legacySession {
 	if in.headerIsModern() {
 		in.notAllowed()
-		return
+		return nil
 	}
 	sess, fail := in.find(in.req.Header)
 	if fail != nil {
 		in.fail(fail.status, nil, fail.err)
+		return nil
+	}
+	return sess
+}
+
+// openStream handles a legacy GET.
+func (in *inbound) openStream() {
+	sess := in.named()
+	if sess == nil {
 		return
 	}
 	if !in.detached {
@@ -157,13 +167,8 @@ func (o *openStream) close() {
 
 // endSession handles a legacy DELETE.
 func (in *inbound) endSession() {
-	if in.headerIsModern() {
-		in.notAllowed()
-		return
-	}
-	sess, fail := in.find(in.req.Header)
-	if fail != nil {
-		in.fail(fail.status, nil, fail.err)
+	sess := in.named()
+	if sess == nil {
 		return
 	}
 	in.gate.endSession(sess, session.Deleted)
