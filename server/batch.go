@@ -150,6 +150,12 @@ type batchItem struct {
 // Notify implements transport.Stream.
 func (i *batchItem) Notify(msg []byte) bool { return i.batch.outer.Notify(msg) }
 
+// Send implements transport.Stream. The requests of a batch share one stream, so
+// the event ids of one mean nothing there.
+func (i *batchItem) Send(e transport.Event) bool {
+	return e.Data != nil && i.batch.outer.Send(transport.Event{Data: e.Data, Keep: e.Keep})
+}
+
 // Respond implements transport.Stream.
 func (i *batchItem) Respond(r transport.Response) {
 	i.once.Do(func() {
@@ -173,6 +179,7 @@ func (i *batchItem) End() { i.Respond(transport.Response{}) }
 // silent is the Stream of a message in a batch that wants no answer.
 type silent struct{}
 
+func (silent) Send(transport.Event) bool    { return false }
 func (silent) Notify([]byte) bool           { return false }
 func (silent) Respond(r transport.Response) { buffer.Put(r.Body) }
 func (silent) Hold()                        {}

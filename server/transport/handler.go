@@ -222,6 +222,7 @@ func (p *peer) fillHeader(r *http1.Request) {
 		ProtocolVersion: r.Known(http1.HeaderMCPProtocolVersion),
 		Method:          r.Known(http1.HeaderMCPMethod),
 		Name:            r.Known(http1.HeaderMCPName),
+		LastEventID:     r.Known(http1.HeaderLastEventID),
 		Params:          (*httpParams)(r),
 	}
 }

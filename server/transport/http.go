@@ -79,7 +79,10 @@ func (s *httpStream) send(b *buffer.Buffer, flags loop.Flags) bool {
 }
 
 // Notify implements Stream.
-func (s *httpStream) Notify(msg []byte) bool {
+func (s *httpStream) Notify(msg []byte) bool { return s.Send(Event{Data: msg}) }
+
+// Send implements Stream.
+func (s *httpStream) Send(e Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == streamDone || !s.accept.events || s.held {
@@ -87,12 +90,15 @@ func (s *httpStream) Notify(msg []byte) bool {
 	}
 	b := buffer.Get()
 	flags := loop.Droppable
+	if e.Keep {
+		flags = 0
+	}
 	if s.state == streamSilent {
 		b.B = s.appendStreamHead(b.B, "")
 		s.state = streamOpen
 		flags = 0 // the head must not be lost
 	}
-	b.B = s.appendEvent(b.B, msg)
+	b.B = s.appendEvent(b.B, e.wire())
 	return s.send(b, flags)
 }
 
@@ -111,10 +117,10 @@ func (s *httpStream) Respond(r Response) {
 		b.B = s.appendSwitching(b.B)
 		flags = loop.Switch
 	case s.state == streamOpen:
-		b.B, flags = s.appendLastEvent(b.B, r.Body)
+		b.B, flags = s.appendLastEvent(b.B, &r)
 	case r.Body != nil && r.Status == 200 && !s.accept.json:
 		b.B = s.appendStreamHead(b.B, r.SessionID)
-		b.B, flags = s.appendLastEvent(b.B, r.Body)
+		b.B, flags = s.appendLastEvent(b.B, &r)
 	case s.key != nil:
 		s.keep = false // the Link is a WebSocket's: it has no next request
 		b.B = s.appendAnswer(b.B, &r)
@@ -176,7 +182,7 @@ func (s *httpStream) End() {
 		b.B = s.appendStreamHead(b.B, "")
 		fallthrough
 	default:
-		b.B, flags = s.appendLastEvent(b.B, nil)
+		b.B, flags = s.appendLastEvent(b.B, &Response{})
 	}
 	s.state = streamDone
 	s.send(b, flags)
@@ -305,14 +311,22 @@ func (s *httpStream) appendCommon(dst []byte) []byte {
 	return dst
 }
 
-func (s *httpStream) appendEvent(dst, msg []byte) []byte {
-	msg = oneLine(msg)
+// wire is e as an event stream carries it.
+func (e *Event) wire() sse.Event {
+	data := oneLine(e.Data)
+	if data == nil && e.ID != "" {
+		data = []byte{} // nil would leave the data line out, and a client see no event
+	}
+	return sse.Event{ID: e.ID, Data: data, Retry: e.Retry}
+}
+
+func (s *httpStream) appendEvent(dst []byte, e sse.Event) []byte {
 	if !s.chunked {
-		return sse.AppendEvent(dst, sse.Event{Data: msg})
+		return sse.AppendEvent(dst, e)
 	}
 	b := buffer.Get()
 	defer buffer.Put(b)
-	b.B = sse.AppendEvent(b.B, sse.Event{Data: msg})
+	b.B = sse.AppendEvent(b.B, e)
 	return http1.AppendChunk(dst, b.B)
 }
 
@@ -326,9 +340,9 @@ func (s *httpStream) appendComment(dst []byte) []byte {
 
 // appendLastEvent puts the answer and the end of the stream into one write:
 // some clients reset the connection when the end comes in a second one.
-func (s *httpStream) appendLastEvent(dst []byte, body *buffer.Buffer) ([]byte, loop.Flags) {
-	if body != nil {
-		dst = s.appendEvent(dst, body.B)
+func (s *httpStream) appendLastEvent(dst []byte, r *Response) ([]byte, loop.Flags) {
+	if r.Body != nil {
+		dst = s.appendEvent(dst, sse.Event{ID: r.EventID, Data: oneLine(r.Body.B)})
 	}
 	if s.chunked {
 		return http1.AppendLastChunk(dst), loop.Last

@@ -4,7 +4,11 @@
 // Dispatcher.
 package transport
 
-import "millrace/pool/buffer"
+import (
+	"time"
+
+	"millrace/pool/buffer"
+)
 
 // Kind says what a Request asks for.
 type Kind uint8
@@ -43,6 +47,7 @@ type Header struct {
 	ProtocolVersion []byte // MCP-Protocol-Version
 	Method          []byte // Mcp-Method
 	Name            []byte // Mcp-Name
+	LastEventID     []byte // Last-Event-ID
 	// Params are the Mcp-Param-<name> fields; nil where there is no HTTP header.
 	Params Params
 }
@@ -101,7 +106,7 @@ func (h *Header) clone() *Header {
 	c := *h
 	for _, f := range [...]*[]byte{
 		&c.Authorization, &c.Origin, &c.UserAgent, &c.AcceptLanguage, &c.SessionID,
-		&c.ProtocolVersion, &c.Method, &c.Name,
+		&c.ProtocolVersion, &c.Method, &c.Name, &c.LastEventID,
 	} {
 		if *f != nil {
 			*f = append([]byte{}, *f...)
@@ -145,6 +150,9 @@ type Response struct {
 	Status int
 	// Body is one JSON-RPC message, or nil for none. The Stream takes it.
 	Body *buffer.Buffer
+	// EventID is the id of the last event, when the answer is one; "" for none. A
+	// plain JSON answer has no place for it.
+	EventID string
 	// SessionID is sent as Mcp-Session-Id when it is not empty.
 	SessionID string
 	// RetryAfter is sent as Retry-After (seconds) when it is not zero.
@@ -155,13 +163,33 @@ type Response struct {
 	Allow string
 }
 
+// Event is one message on the stream of a request, ahead of its answer.
+type Event struct {
+	// Data is one whole JSON-RPC message; it is copied. Nil with an ID makes a
+	// priming event, "an SSE event consisting of an event ID and an empty data
+	// field in order to prime the client to reconnect" (25:basic/transports), and
+	// nil without one says Retry alone.
+	Data []byte
+	// ID is what a client sends as Last-Event-ID to resume behind this event; ""
+	// for none. It is ignored where there are no event streams: WebSocket, stdio.
+	ID string
+	// Retry is sent as retry: when it is a millisecond or more. Ignored like ID.
+	Retry time.Duration
+	// Keep marks what must not be lost to a slow reader: requests to the client,
+	// acknowledgements. It counts against the connection's bound like an answer.
+	Keep bool
+}
+
 // Stream is the way back for one Request. The one that Dispatch is given is for
 // its goroutine and until it returns; the one from Request.Detach is for any.
 type Stream interface {
-	// Notify sends one whole JSON-RPC notification ahead of the answer. The
-	// first one turns an HTTP answer into an event stream. msg is copied.
-	// It returns false when the notification was lost: the reader is too slow
-	// or gone, or does not accept an event stream.
+	// Send sends one event ahead of the answer. The first one turns an HTTP
+	// answer into an event stream. It returns false when the event was lost: the
+	// reader is too slow or gone, the request is answered or held, or the client
+	// does not accept an event stream. An event without Data is lost wherever
+	// there are no event streams.
+	Send(e Event) bool
+	// Notify is Send of an event that is a notification and nothing else.
 	Notify(msg []byte) bool
 	// Respond sends the answer and ends the request. The first call counts;
 	// what a later one brings is dropped.
@@ -171,8 +199,10 @@ type Stream interface {
 	Hold()
 	// Open begins an event stream at once, before there is anything to say.
 	Open(sessionID string)
-	// End ends an event stream that has no answer (OpenStream). One that was not
-	// opened yet is opened and ended.
+	// End ends the request without an answer: an event stream that has none
+	// (OpenStream), or one whose client shall come back for it. "The server MAY
+	// close the connection (without terminating the stream)" (25:basic/transports).
+	// A stream that was not opened yet is opened and ended.
 	End()
 }
 
