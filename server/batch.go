@@ -25,6 +25,9 @@ func (in *inbound) batch() {
 		in.req, in.stream = in.req.Detach(true)
 		in.detached = true
 	}
+	if in.conn.shared() {
+		in.stream.Open("") // as in leave
+	}
 	b := &batchStream{outer: in.stream}
 	var items []jsonrpc.Message
 	err := jsonrpc.ParseBatch(in.req.Body, nil, func(raw []byte) {

@@ -27,9 +27,11 @@ type httpStream struct {
 	head     bool // the request is HEAD: no body is sent
 	keep     bool // another request may follow
 	accept   accepts
-	cors     []byte // the Origin to answer, empty for none
-	key      []byte // Sec-WebSocket-Key of an upgrade
-	protocol string // subprotocol to answer an upgrade with
+	cors     []byte      // the Origin to answer, empty for none
+	key      []byte      // Sec-WebSocket-Key of an upgrade
+	protocol string      // subprotocol to answer an upgrade with
+	allow    string      // the methods of the path
+	session  *sseSession // that an accepted Upgrade opens, if it is one of HTTP+SSE
 
 	mu    sync.Mutex
 	state streamState
@@ -52,6 +54,7 @@ func (s *httpStream) reset(p *peer, r *http1.Request) {
 	s.keep = p.conn.KeepAlive()
 	s.accept = parseAccept(r)
 	s.cors, s.key, s.protocol = s.cors[:0], nil, ""
+	s.allow, s.session = allowed, nil
 }
 
 // detach implements origin: the next exchange will get a stream of its own.
@@ -107,7 +110,11 @@ func (s *httpStream) Respond(r Response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer buffer.Put(r.Body)
-	if s.state == streamDone {
+	if s.state == streamDone || s.session != nil && s.state == streamOpen {
+		return
+	}
+	if s.session != nil && r.Status == 101 {
+		s.openSession()
 		return
 	}
 	b := buffer.Get()
@@ -121,8 +128,8 @@ func (s *httpStream) Respond(r Response) {
 	case r.Body != nil && r.Status == 200 && !s.accept.json:
 		b.B = s.appendStreamHead(b.B, r.SessionID)
 		b.B, flags = s.appendLastEvent(b.B, &r)
-	case s.key != nil:
-		s.keep = false // the Link is a WebSocket's: it has no next request
+	case s.key != nil || s.session != nil:
+		s.keep = false // the Link is a WebSocket's, or a session's: it has no next request
 		b.B = s.appendAnswer(b.B, &r)
 		flags |= loop.Close
 	default:
@@ -184,6 +191,9 @@ func (s *httpStream) End() {
 	default:
 		b.B, flags = s.appendLastEvent(b.B, &Response{})
 	}
+	if s.session != nil {
+		flags |= loop.Close // the Link has no next request
+	}
 	s.state = streamDone
 	s.send(b, flags)
 }
@@ -214,7 +224,7 @@ func (s *httpStream) refuse(status int, reason string) {
 	r.Body.B = jsonrpc.AppendError(r.Body.B, nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: reason})
 	switch status {
 	case 405:
-		r.Allow = allowed
+		r.Allow = s.allow
 	case 503:
 		r.RetryAfter = 1
 	}
@@ -229,9 +239,9 @@ const allowed = "POST, GET, DELETE, OPTIONS"
 func (s *httpStream) preflight(r *http1.Request) {
 	b := buffer.Get()
 	b.B = http1.AppendStatusLine(b.B, 204)
-	b.B = http1.AppendField(b.B, "Allow", allowed)
+	b.B = http1.AppendField(b.B, "Allow", s.allow)
 	if len(s.cors) > 0 && r.Known(http1.HeaderAccessControlRequestMethod) != nil {
-		b.B = http1.AppendField(b.B, "Access-Control-Allow-Methods", allowed)
+		b.B = http1.AppendField(b.B, "Access-Control-Allow-Methods", s.allow)
 		b.B = http1.AppendField(b.B, "Access-Control-Allow-Headers", "*, Authorization")
 		b.B = http1.AppendField(b.B, "Access-Control-Max-Age", "600")
 	}

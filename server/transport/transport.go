@@ -20,7 +20,8 @@ const (
 	OpenStream
 	// EndSession is a legacy DELETE.
 	EndSession
-	// Upgrade asks to turn the connection into a WebSocket; it is accepted with
+	// Upgrade asks to turn the connection into one that all messages of a client
+	// share, a WebSocket or the event stream of HTTP+SSE; it is accepted with
 	// Response.Status 101.
 	Upgrade
 )
@@ -32,9 +33,13 @@ const (
 	HTTP Protocol = iota
 	WebSocket
 	Stdio
+	// SSE is the HTTP+SSE transport of 2024-11-05: messages of the server go out
+	// on one event stream, those of the client come in by POSTs of their own.
+	SSE
 )
 
-func (p Protocol) String() string { return [...]string{"http", "websocket", "stdio"}[p] }
+// String returns "http", "websocket", "stdio" or "sse".
+func (p Protocol) String() string { return [...]string{"http", "websocket", "stdio", "sse"}[p] }
 
 // Header holds the header fields of an HTTP request, or of the upgrade request
 // of a WebSocket, that mean something above. A nil slice is an absent field.
@@ -71,6 +76,7 @@ type Request struct {
 
 	owned  *buffer.Buffer
 	origin origin
+	stream Stream // of a detached request, where Release means something to it
 }
 
 // origin is the transport's side of a Request that is still on the loop.
@@ -90,6 +96,9 @@ func (r *Request) Detach(headers bool) (*Request, Stream) {
 	if body != nil {
 		d.Body = body.B
 	}
+	if _, ok := stream.(*ssePost); ok {
+		d.stream = stream
+	}
 	if headers && r.Header != nil {
 		d.Header = r.Header.clone()
 	}
@@ -97,7 +106,13 @@ func (r *Request) Detach(headers bool) (*Request, Stream) {
 }
 
 // Release gives the body of a detached request back. Body is dead afterwards.
+// On SSE it also accepts a POST that nothing has been said to: it must be
+// called for every detached request that may end without an answer.
 func (r *Request) Release() {
+	if r.stream != nil {
+		r.stream.Open("")
+		r.stream = nil
+	}
 	buffer.Put(r.owned)
 	r.owned, r.Body = nil, nil
 }
@@ -126,7 +141,7 @@ func (h *Header) clone() *Header {
 type Link struct {
 	// ID is that of the connection, unique among the connections of the process.
 	ID uint64
-	// Protocol tells how messages travel. On WebSocket and stdio all messages
+	// Protocol tells how messages travel. On WebSocket, stdio and SSE all messages
 	// share the connection; on HTTP each has an exchange of its own.
 	Protocol Protocol
 	// Remote is the client's address, after trusted proxies. Empty on stdio.
@@ -138,8 +153,8 @@ type Link struct {
 	// Send queues a whole JSON-RPC message, framed, outside of any request.
 	// droppable ones may be lost to a slow reader. Nil on HTTP. Any goroutine.
 	Send func(msg []byte, droppable bool) bool
-	// Close ends the connection: on WebSocket with this close code and reason.
-	// Any goroutine.
+	// Close ends the connection: on WebSocket with this close code and reason, on
+	// SSE behind what was sent before. Any goroutine.
 	Close func(code uint16, reason string)
 }
 
@@ -197,7 +212,9 @@ type Stream interface {
 	// Hold keeps the answer from becoming an event stream by notifications or
 	// by taking long: it will carry a session id, which has no place later.
 	Hold()
-	// Open begins an event stream at once, before there is anything to say.
+	// Open begins an event stream at once, before there is anything to say. On
+	// SSE it accepts the message: its POST is answered 202 now, and the answer to
+	// the message will follow on the stream of the session.
 	Open(sessionID string)
 	// End ends the request without an answer: an event stream that has none
 	// (OpenStream), or one whose client shall come back for it. "The server MAY
@@ -212,6 +229,8 @@ type Dispatcher interface {
 	Opened(l *Link)
 	// Dispatch handles a request. It is called on the connection's loop (stdio:
 	// on a goroutine of its own, one line after the other) and must not block.
+	// For a Link of SSE that is the loop of the POST: several may call at once, and
+	// one that has just found the session may come after Closed.
 	Dispatch(r *Request, s Stream)
 	// Drain is called once when the server shuts down, on l's loop: a Link with
 	// nothing in flight should be closed soon. A Link that comes into being
