@@ -16,11 +16,18 @@ import (
 // The handler lives as long as the process; one that ends is made by
 // Server.Handler. It panics when m is nil.
 func Handler(m *mcp.Server) http.Handler {
-	h, err := (&Server{MCP: m}).Handler()
+	_, h := mount(m)
+	return h
+}
+
+// mount is Handler, with the Server behind it.
+func mount(m *mcp.Server) (*Server, http.Handler) {
+	s := &Server{MCP: m}
+	h, err := s.Handler()
 	if err != nil {
 		panic("server.Handler: " + err.Error())
 	}
-	return h
+	return s, h
 }
 
 // Handler is Run for who has an http.Server already, or wants HTTP/2, or TLS as
