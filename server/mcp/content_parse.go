@@ -39,6 +39,9 @@ var (
 
 var errNotObject = errors.New("must be an object")
 
+// wantDouble is why encoding/json cannot decode a valid value.
+const wantDouble = "without numbers beyond the range of a double"
+
 // checkJSON reports whether raw may be read with an objectReader.
 func checkJSON(raw []byte) error {
 	if err := jsonrpc.Validate(raw, nil); err != nil {
@@ -120,8 +123,10 @@ func (r *objectReader) object(name string) map[string]any {
 		return nil
 	}
 	var m map[string]any
-	if !isObject(value) || json.Unmarshal(value, &m) != nil {
+	if !isObject(value) {
 		r.fail(name, "an object")
+	} else if json.Unmarshal(value, &m) != nil {
+		r.fail(name, wantDouble)
 	}
 	return m
 }
@@ -261,12 +266,16 @@ func (r *objectReader) resource() *ResourceContents {
 
 func (r *objectReader) toolUse() *ToolUseContent {
 	r.required("input")
-	return &ToolUseContent{ID: r.text("id"), Name: r.text("name"), Input: r.object("input"), Meta: r.meta()}
+	c := &ToolUseContent{ID: r.text("id"), Name: r.text("name"), Input: r.object("input"), Meta: r.meta()}
+	if c.ID == "" || c.Name == "" {
+		r.fail("id and name", "not empty")
+	}
+	return c
 }
 
 func (r *objectReader) toolResult() *ToolResultContent {
 	c := &ToolResultContent{ToolUseID: r.text("toolUseId"), Meta: r.meta()}
-	r.decode("structuredContent", "a value", &c.StructuredContent)
+	r.decode("structuredContent", wantDouble, &c.StructuredContent)
 	r.decode("isError", "a boolean", &c.IsError)
 	var err error
 	if list := r.array("content"); r.err == nil {

@@ -45,8 +45,7 @@ type InputResponse interface{ isInputResponse() }
 type InputResponseMap map[string]InputResponse
 
 // MarshalJSON encodes m in the form of the newest revision, sorted by name. It
-// is an error for m to hold a nil request, or one whose parts cannot be
-// encoded.
+// is an error for m to hold what a server must not send; the error says why.
 func (m InputRequestMap) MarshalJSON() ([]byte, error) {
 	if m == nil {
 		return []byte("null"), nil
@@ -57,8 +56,11 @@ func (m InputRequestMap) MarshalJSON() ([]byte, error) {
 			dst = append(dst, ',')
 		}
 		dst = append(jsonrpc.AppendString(dst, key), ':')
-		var err error
-		if dst, err = appendInputRequest(dst, m[key], newest); err != nil {
+		err := checkInputRequest(m[key])
+		if err == nil {
+			dst, err = appendInputRequest(dst, m[key], newest)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("input request %q: %w", key, err)
 		}
 	}

@@ -1,7 +1,7 @@
 package mcp
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -164,15 +164,19 @@ type ToolResultContent struct {
 	Meta    Meta
 }
 
-func (*CreateMessageParams) isParams()                        {}
-func (*CreateMessageParams) isInputRequest()                  {}
-func (*CreateMessageWithToolsParams) isParams()               {}
-func (*CreateMessageWithToolsParams) isInputRequest()         {}
-func (*CreateMessageResult) isResult()                        {}
-func (*CreateMessageResult) isInputResponse()                 {}
-func (*CreateMessageWithToolsResult) isResult()               {}
-func (*CreateMessageWithToolsResult) isInputResponse()        {}
-func (p *CreateMessageParams) GetProgressToken() any          { return p.Meta[metaKeyProgressToken] }
+func (*CreateMessageParams) isParams()                 {}
+func (*CreateMessageParams) isInputRequest()           {}
+func (*CreateMessageWithToolsParams) isParams()        {}
+func (*CreateMessageWithToolsParams) isInputRequest()  {}
+func (*CreateMessageResult) isResult()                 {}
+func (*CreateMessageResult) isInputResponse()          {}
+func (*CreateMessageWithToolsResult) isResult()        {}
+func (*CreateMessageWithToolsResult) isInputResponse() {}
+
+// GetProgressToken returns the token, or nil.
+func (p *CreateMessageParams) GetProgressToken() any { return p.Meta[metaKeyProgressToken] }
+
+// GetProgressToken returns the token, or nil.
 func (p *CreateMessageWithToolsParams) GetProgressToken() any { return p.Meta[metaKeyProgressToken] }
 
 // MarshalJSON implements Content.
@@ -229,10 +233,10 @@ func appendContents(dst []byte, contents []Content, rev revision) ([]byte, error
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if c == nil {
-			return dst, fmt.Errorf("Content[%d] is nil", i)
+		err := checkContent(c)
+		if err != nil {
+			return dst, fmt.Errorf("Content[%d] %w", i, err)
 		}
-		var err error
 		if dst, err = c.appendContent(dst, rev); err != nil {
 			return dst, fmt.Errorf("Content[%d]: %w", i, err)
 		}
@@ -421,17 +425,14 @@ func appendOneOrMore(dst []byte, contents []Content, rev revision) ([]byte, erro
 		}
 		return appendContents(dst, contents, rev)
 	}
-	switch c := contents[0].(type) {
-	case nil:
-		return dst, errNilContent
-	case *AudioContent:
-		if rev < rev20250326 {
-			return dst, newerOnly("audio contents", rev20250326, rev)
-		}
-		return c.appendContent(dst, rev)
-	default:
-		return c.appendContent(dst, rev)
+	c := contents[0]
+	if err := checkContent(c); err != nil {
+		return dst, fmt.Errorf("Content %w", err)
 	}
+	if _, ok := c.(*AudioContent); ok && rev < rev20250326 {
+		return dst, newerOnly("audio contents", rev20250326, rev)
+	}
+	return c.appendContent(dst, rev)
 }
 
 // parseResult decodes a client's answer to p. Without tools to use, or when
@@ -450,14 +451,26 @@ func parseMessageResult(raw []byte, allowed []string) (*CreateMessageWithToolsRe
 		Role: r.role(), Content: r.contents(allowed...), Model: r.text("model"),
 		StopReason: r.optionalText("stopReason"), Meta: r.meta(),
 	}
-	for i, c := range res.Content {
-		if _, ok := c.(*ToolUseContent); ok && res.Role != RoleAssistant {
-			r.fail(fmt.Sprintf("role of a message with a tool_use in content[%d]", i), `"assistant"`)
-		}
+	if r.err == nil {
+		r.err = res.checkUses()
 	}
 	return res, r.err
 }
 
-var _ = [...]json.Unmarshaler{
-	(*SamplingMessage)(nil), (*SamplingMessageV2)(nil), (*CreateMessageResult)(nil), (*CreateMessageWithToolsResult)(nil),
+// checkUses reports whether uses of tools cannot be answered.
+func (m *CreateMessageWithToolsResult) checkUses() error {
+	ids := map[string]bool{}
+	for i, c := range m.Content {
+		use, ok := c.(*ToolUseContent)
+		switch {
+		case !ok:
+		case m.Role != RoleAssistant:
+			return errors.New(`role of a message with a tool_use must be "assistant"`)
+		case ids[use.ID]:
+			return fmt.Errorf("content[%d]: id must be different in each tool_use", i)
+		default:
+			ids[use.ID] = true
+		}
+	}
+	return nil
 }

@@ -23,8 +23,6 @@ const (
 	contextAllServers = "allServers"
 )
 
-var errNilContent = errors.New("Content is nil; set it")
-
 // check is checkInputRequest.
 func (p *CreateMessageWithToolsParams) check() error {
 	if p.MaxTokens <= 0 {
@@ -66,7 +64,7 @@ func (m *ModelPreferences) check() error {
 	}{
 		{"CostPriority", m.CostPriority}, {"SpeedPriority", m.SpeedPriority}, {"IntelligencePriority", m.IntelligencePriority},
 	} {
-		if !(v.value >= 0 && v.value <= 1) {
+		if v.value < 0 || v.value > 1 || math.IsNaN(v.value) {
 			return fmt.Errorf("%s is %v; it must be from 0 to 1", v.name, v.value)
 		}
 	}
@@ -217,7 +215,7 @@ func checkContent(c Content) error {
 		missing = c == nil
 	case *EmbeddedResource:
 		if missing = c == nil; !missing && c.Resource == nil {
-			return errNoResource
+			return errors.New("is an EmbeddedResource without Resource; set it")
 		}
 	case *ToolUseContent:
 		if missing = c == nil; !missing && (c.ID == "" || c.Name == "") {
