@@ -199,7 +199,9 @@ func TestURLElicitationRequiredError(t *testing.T) {
 	for i := range ids {
 		p := &ElicitParams{Mode: "url", Message: "m", URL: "https://example.com"}
 		var e struct {
-			Error struct{ Data struct{ Elicitations []ElicitParams } }
+			Error struct {
+				Data struct{ Elicitations []ElicitParams }
+			}
 		}
 		if err := json.Unmarshal([]byte(wire(URLElicitationRequiredError([]*ElicitParams{p}))), &e); err != nil {
 			t.Fatal(err)
