@@ -61,17 +61,19 @@ func (q *queue) push(j job, n int64) {
 		j.since = time.Now()
 	}
 	q.jobs <- j
-	if q.hire(n) {
+	if q.hire() {
 		go q.work()
 	}
 }
 
-// hire counts one more worker if a load of n needs it. The caller then starts
-// it, or goes on being it.
-func (q *queue) hire(n int64) bool {
+// hire counts one more worker if the load needs it. The caller then starts it,
+// or goes on being it. It looks at the load of now: of two Submits at once, the
+// one that counted its task first may look last, and what it counted then would
+// leave the other's task without a worker.
+func (q *queue) hire() bool {
 	for {
 		w := q.workers.Load()
-		if w >= n || w >= q.maxWorkers {
+		if w >= q.maxWorkers || w >= q.load.Load() {
 			return false
 		}
 		if q.workers.CompareAndSwap(w, w+1) {
@@ -83,7 +85,7 @@ func (q *queue) hire(n int64) bool {
 // retire counts one worker less, unless a task came meanwhile.
 func (q *queue) retire() bool {
 	q.workers.Add(-1)
-	return !q.hire(q.load.Load())
+	return !q.hire()
 }
 
 // work is the goroutine of one worker.
