@@ -78,9 +78,9 @@ func (q *queue) push(j job, n int64) {
 }
 
 // hire counts one more worker if the load needs it. The caller then starts it,
-// or goes on being it. It looks at the load of now: of two Submits at once, the
-// one that counted its task first may look last, and what it counted then would
-// leave the other's task without a worker.
+// or goes on being it. It looks at the load of now, after the workers: of two
+// Submits at once, the one that counted its task first may look last, and what it
+// counted then would leave the other's task without a worker.
 func (q *queue) hire() bool {
 	for {
 		w := q.workers.Load()

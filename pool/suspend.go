@@ -48,15 +48,12 @@ func (q *queue) suspend(o *Owner) {
 	}
 }
 
-// resume undoes suspend. The new load is looked at afterwards, as always: a
-// Submit may have seen this worker and not yet that it is taken.
+// resume undoes suspend. The load comes first: hire reads it last, and must not
+// find this worker without its task, as one that were free.
 func (q *queue) resume(o *Owner) {
 	o.retake(q.class)
 	q.load.Add(1 - suspension)
 	q.workers.Add(1)
-	if q.hire() {
-		go q.work()
-	}
 	q.pool.suspended.Add(-1)
 	q.pool.settle() // if the task itself has ended
 }
