@@ -89,6 +89,11 @@ func (c *Conn) admit(b *buffer.Buffer, flags Flags) bool {
 	return true
 }
 
+// Congested reports whether more than Config.MaxQueued bytes wait for the peer.
+// Reading from the connection is held back then; who takes messages for it from
+// elsewhere must do so as well. Any goroutine.
+func (c *Conn) Congested() bool { return c.queued.Load() > c.loop.cfg.MaxQueued }
+
 // accept puts b behind what the connection already has to write.
 func (c *Conn) accept(exchange uint64, b *buffer.Buffer, flags Flags) {
 	if c.mode == modeClosed || c.mode == modeLinger || c.closing || exchange != c.exchange ||

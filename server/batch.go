@@ -25,6 +25,9 @@ func (in *inbound) batch() {
 		in.req, in.stream = in.req.Detach(true)
 		in.detached = true
 	}
+	if in.conn.shared() {
+		in.stream.Open("") // as in leave
+	}
 	b := &batchStream{outer: in.stream}
 	var items []jsonrpc.Message
 	err := jsonrpc.ParseBatch(in.req.Body, nil, func(raw []byte) {
@@ -150,6 +153,12 @@ type batchItem struct {
 // Notify implements transport.Stream.
 func (i *batchItem) Notify(msg []byte) bool { return i.batch.outer.Notify(msg) }
 
+// Send implements transport.Stream. The requests of a batch share one stream, so
+// the event ids of one mean nothing there.
+func (i *batchItem) Send(e transport.Event) bool {
+	return e.Data != nil && i.batch.outer.Send(transport.Event{Data: e.Data, Keep: e.Keep})
+}
+
 // Respond implements transport.Stream.
 func (i *batchItem) Respond(r transport.Response) {
 	i.once.Do(func() {
@@ -173,6 +182,7 @@ func (i *batchItem) End() { i.Respond(transport.Response{}) }
 // silent is the Stream of a message in a batch that wants no answer.
 type silent struct{}
 
+func (silent) Send(transport.Event) bool    { return false }
 func (silent) Notify([]byte) bool           { return false }
 func (silent) Respond(r transport.Response) { buffer.Put(r.Body) }
 func (silent) Hold()                        {}

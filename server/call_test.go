@@ -34,6 +34,8 @@ func (s *script) Notify(msg []byte) bool {
 	return true
 }
 
+func (s *script) Send(e transport.Event) bool { return s.Notify(e.Data) }
+
 func (s *script) Respond(r transport.Response) {
 	s.mu.Lock()
 	body := ""
@@ -392,10 +394,11 @@ func TestAllocs(t *testing.T) {
 // sink is a Stream that drops answers and says so.
 type sink struct{ done chan struct{} }
 
-func (*sink) Notify([]byte) bool { return true }
-func (*sink) Hold()              {}
-func (*sink) Open(string)        {}
-func (*sink) End()               {}
+func (*sink) Send(transport.Event) bool { return true }
+func (*sink) Notify([]byte) bool        { return true }
+func (*sink) Hold()                     {}
+func (*sink) Open(string)               {}
+func (*sink) End()                      {}
 func (s *sink) Respond(r transport.Response) {
 	buffer.Put(r.Body)
 	s.done <- struct{}{}

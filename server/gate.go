@@ -50,7 +50,7 @@ func (g *gate) Opened(l *transport.Link) {
 // Dispatch implements transport.Dispatcher.
 func (g *gate) Dispatch(r *transport.Request, s transport.Stream) {
 	in := inbound{gate: g, conn: stateOf(r.Link), req: r, stream: s}
-	if in.who = in.conn.who.Load(); in.who == nil || len(r.Body) > largeBody || in.conn.hasLine() {
+	if in.who = in.knownSender(); in.who == nil || len(r.Body) > largeBody || in.conn.hasLine() {
 		g.moveAway(&in)
 		return
 	}
@@ -110,6 +110,10 @@ func (in *inbound) Run() {
 		who, err := in.gate.identify(in)
 		if err != nil {
 			in.unauthorized(err)
+			return
+		}
+		if !in.owns(who) {
+			in.fail(404, nil, invalidRequest("no such session: GET /sse opens one"))
 			return
 		}
 		in.who = who
@@ -311,6 +315,9 @@ func (in *inbound) leave(c *call) {
 	}
 	c.req, c.stream = in.req, in.stream
 	c.mcp.Notifier = c
+	if in.conn.shared() {
+		c.stream.Open("") // on HTTP+SSE the POST must not wait for the answer
+	}
 	if c.fresh != nil {
 		c.stream.Hold()
 	}

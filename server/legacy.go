@@ -182,6 +182,8 @@ func sessionType(p transport.Protocol) session.Type {
 		return session.WebSocket
 	case transport.Stdio:
 		return session.Stdio
+	case transport.SSE:
+		return session.SSE
 	}
 	return session.HTTP
 }

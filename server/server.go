@@ -86,6 +86,9 @@ type Server struct {
 	// PingInterval and PongTimeout are the heartbeat of WebSockets. Default 30 s
 	// and 10 s; a negative interval turns it off.
 	PingInterval, PongTimeout time.Duration
+	// LegacySSE serves clients of the HTTP+SSE transport of 2024-11-05 too, at
+	// GET /sse and POST /messages. Path must be neither.
+	LegacySSE bool
 	// Greeting sends every new WebSocket an initialize request of the server's
 	// own, for clients that wait for the server to speak first. The
 	// specification has the client begin: off by default.
@@ -248,6 +251,10 @@ func (s *Server) start() (*runState, error) {
 	}
 	tcfg := transport.Config{
 		Path: s.Path, AllowedHosts: s.AllowedHosts, AllowedOrigins: s.AllowedOrigins, TrustedProxies: s.TrustedProxies,
+		LegacySSE: s.LegacySSE,
+	}
+	if err := s.checkLegacySSE(); err != nil {
+		return nil, err
 	}
 	lcfg := loop.Config{
 		Loops: s.loops(), MaxConnections: s.MaxConnections, Logger: r.log,

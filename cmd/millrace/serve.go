@@ -46,6 +46,7 @@ type serveCmd struct {
 	TrustedProxies []string `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed."`
 	Insecure       bool     `help:"Allow to serve other machines without authentication."`
 	KeyFile        string   `placeholder:"FILE" help:"Keys that seal session ids, so that sessions survive a restart."`
+	LegacySSE      bool     `name:"legacy-sse" help:"Serve the HTTP+SSE transport of 2024-11-05 too, at GET /sse and POST /messages."`
 	WSGreeting     bool     `name:"ws-greeting" help:"Send an initialize request to every new WebSocket, for clients that wait for it."`
 
 	toolFlags
@@ -78,7 +79,7 @@ func (c *serveCmd) server(e *env) (*server.Server, error) {
 		Loops: c.Loops, Workers: c.Workers, Queue: c.Queue, MaxConnections: c.MaxConnections,
 		MaxSessions: c.MaxSessions, MaxBody: c.MaxBody, DrainTimeout: c.DrainTimeout,
 		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts, TrustedProxies: proxies,
-		Insecure: c.Insecure, Greeting: c.WSGreeting,
+		Insecure: c.Insecure, Greeting: c.WSGreeting, LegacySSE: c.LegacySSE,
 	}
 	if err := c.check(); err != nil {
 		return nil, err

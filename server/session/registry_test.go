@@ -382,7 +382,7 @@ func TestStats(t *testing.T) {
 	r.Create(t0, Params{})
 	r.Get(t0, "x", "")
 	got := fmt.Sprintf("%+v", r.Stats())
-	want := "{Open:4 HTTP:1 WebSocket:2 Stdio:1 Created:6 Revived:0 Refused:1 Unknown:1 Ended:map[deleted:1] Tombstones:0}"
+	want := "{Open:4 HTTP:1 WebSocket:2 Stdio:1 SSE:0 Created:6 Revived:0 Refused:1 Unknown:1 Ended:map[deleted:1] Tombstones:0}"
 	if got != want {
 		t.Errorf("Stats = %s\nwant    %s", got, want)
 	}
@@ -393,7 +393,7 @@ func TestNames(t *testing.T) {
 		got  fmt.Stringer
 		want string
 	}{
-		{HTTP, "http"}, {WebSocket, "websocket"}, {Stdio, "stdio"}, {Type(types), "unknown"},
+		{HTTP, "http"}, {WebSocket, "websocket"}, {Stdio, "stdio"}, {SSE, "sse"}, {Type(types), "unknown"},
 		{Deleted, "deleted"}, {Disconnected, "disconnected"}, {IdleTimeout, "idle"}, {Expired, "expired"},
 		{NoPong, "no_pong"}, {Revoked, "revoked"}, {Shutdown, "shutdown"}, {Reason(reasons), "unknown"},
 	} {
@@ -464,7 +464,7 @@ func TestConcurrent(t *testing.T) {
 	if created.Load()+over.Load() != workers*rounds {
 		t.Errorf("created %d + refused %d, want %d", created.Load(), over.Load(), workers*rounds)
 	}
-	if st := r.Stats(); st.HTTP != 0 || st.WebSocket != 0 || st.Stdio != 0 || st.Tombstones != 0 {
+	if st := r.Stats(); st.HTTP != 0 || st.WebSocket != 0 || st.Stdio != 0 || st.SSE != 0 || st.Tombstones != 0 {
 		t.Errorf("Stats = %+v", st)
 	}
 }

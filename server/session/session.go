@@ -30,16 +30,18 @@ const (
 	WebSocket
 	// Stdio sessions live as long as the process's standard input.
 	Stdio
+	// SSE sessions live as long as the event stream of the HTTP+SSE transport.
+	SSE
 
-	types = 3
+	types = 4
 )
 
-// String returns "http", "websocket" or "stdio".
+// String returns "http", "websocket", "stdio" or "sse".
 func (t Type) String() string {
 	if t >= types {
 		return "unknown"
 	}
-	return [types]string{"http", "websocket", "stdio"}[t]
+	return [types]string{"http", "websocket", "stdio", "sse"}[t]
 }
 
 // Reason is why a session ended.

@@ -5,10 +5,11 @@ import "sync/atomic"
 // Stats is a view of a Registry, ready to encode. Its numbers are read one
 // after the other, so they may disagree by what happened meanwhile.
 type Stats struct {
-	Open      int `json:"open"` // sessions now: the sum of the three
+	Open      int `json:"open"` // sessions now: the sum of the four
 	HTTP      int `json:"http"`
 	WebSocket int `json:"websocket"`
 	Stdio     int `json:"stdio"`
+	SSE       int `json:"sse"`
 
 	Created uint64 `json:"created"` // by Create
 	Revived uint64 `json:"revived"` // from a token
@@ -32,6 +33,7 @@ func (r *Registry) Stats() Stats {
 		HTTP:      int(r.byType[HTTP].Load()),
 		WebSocket: int(r.byType[WebSocket].Load()),
 		Stdio:     int(r.byType[Stdio].Load()),
+		SSE:       int(r.byType[SSE].Load()),
 		Created:   r.stats.created.Load(),
 		Revived:   r.stats.revived.Load(),
 		Refused:   r.stats.refused.Load(),

@@ -26,7 +26,8 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //
 //	client   bytes the client sends: HTTP, each line of a head ended by CRLF
 //	text     one WebSocket text message of the client
-//	worker   what a worker does: notify M, respond STATUS [M], open [SESSION], end
+//	worker   what a worker does: notify M, event ID RETRY [M] ("-" for no ID),
+//	         respond STATUS [M], last STATUS ID M, open [SESSION], end
 //	advance  a duration to let pass
 //	drain    the server begins to shut down
 //	server   the bytes that come back until here
@@ -147,17 +148,22 @@ func perform(t *testing.T, s Stream, steps string) {
 		switch verb {
 		case "notify":
 			s.Notify([]byte(rest))
+		case "event":
+			s.Send(parseEvent(t, rest))
 		case "open":
 			s.Open(rest)
 		case "end":
 			s.End()
-		case "respond":
+		case "respond", "last":
 			code, body, _ := strings.Cut(rest, " ")
 			status, err := strconv.Atoi(code)
 			if err != nil {
 				t.Errorf("status %q", code)
 			}
 			r := Response{Status: status}
+			if verb == "last" {
+				r.EventID, body, _ = strings.Cut(body, " ")
+			}
 			if body != "" {
 				r.Body = buffer.Copy([]byte(body))
 			}
@@ -166,6 +172,23 @@ func perform(t *testing.T, s Stream, steps string) {
 			t.Errorf("unknown verb %q", verb)
 		}
 	}
+}
+
+// parseEvent reads "ID RETRY [MESSAGE]".
+func parseEvent(t *testing.T, s string) (e Event) {
+	id, rest, _ := strings.Cut(s, " ")
+	retry, data, ok := strings.Cut(rest, " ")
+	if id != "-" {
+		e.ID = id
+	}
+	if ok {
+		e.Data = []byte(data)
+	}
+	var err error
+	if e.Retry, err = time.ParseDuration(retry); err != nil {
+		t.Error(err)
+	}
+	return e
 }
 
 // show makes output readable and forgets it.

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"crypto/rand"
 	"net/netip"
+	"sync"
 	"time"
 
 	"millrace/codec/http1"
@@ -37,6 +39,9 @@ type Config struct {
 	// CommentEvery is the interval of comments on an open event stream.
 	// Default 15 s.
 	CommentEvery time.Duration
+	// LegacySSE serves the HTTP+SSE transport of 2024-11-05 too, at GET /sse and
+	// POST /messages. Path must be neither.
+	LegacySSE bool
 	// Greeting, if not nil, returns a message that a new WebSocket is sent first,
 	// or nil for none. Any goroutine; it must not block.
 	Greeting func() []byte
@@ -47,6 +52,8 @@ type Handler struct {
 	cfg   Config
 	up    Dispatcher
 	guard originGuard
+	sse   sync.Map      // the sessions of LegacySSE: their ids to *sseSession
+	newID func() string // makes their ids: visible ASCII, at least 128 random bits
 }
 
 // NewHandler returns a Handler that hands requests up to d.
@@ -60,7 +67,7 @@ func NewHandler(cfg Config, d Dispatcher) *Handler {
 	if cfg.CommentEvery == 0 {
 		cfg.CommentEvery = 15 * time.Second
 	}
-	return &Handler{cfg: cfg, up: d, guard: newOriginGuard(cfg.AllowedHosts, cfg.AllowedOrigins)}
+	return &Handler{cfg: cfg, up: d, guard: newOriginGuard(cfg.AllowedHosts, cfg.AllowedOrigins), newID: rand.Text}
 }
 
 // peer is what the transport keeps for one connection. Loop only.
@@ -77,6 +84,7 @@ type peer struct {
 
 	open *httpStream // the exchange that waits for an answer from elsewhere
 	ws   *wsPeer     // not nil once an upgrade was asked for
+	sse  *sseSession // not nil once an event stream of HTTP+SSE was asked for
 }
 
 func peerOf(c *loop.Conn) *peer { return c.User().(*peer) }
@@ -91,7 +99,10 @@ func (h *Handler) Opened(c *loop.Conn) bool {
 
 // openLink makes l the Link of the connection.
 func (p *peer) openLink(l *Link) {
-	l.ID, l.Close = p.conn.ID(), p.abort
+	l.ID = p.conn.ID()
+	if l.Close == nil {
+		l.Close = p.abort
+	}
 	p.link = l
 	p.host.up.Opened(l)
 	if p.draining {
@@ -107,7 +118,13 @@ func (p *peer) relink(l *Link) {
 }
 
 // Closed implements loop.Handler.
-func (h *Handler) Closed(c *loop.Conn, why error) { h.up.Closed(peerOf(c).link, why) }
+func (h *Handler) Closed(c *loop.Conn, why error) {
+	p := peerOf(c)
+	if p.sse != nil {
+		p.sse.close()
+	}
+	h.up.Closed(p.link, why)
+}
 
 // Drain implements loop.Handler.
 func (h *Handler) Drain(c *loop.Conn) {
@@ -139,6 +156,21 @@ func (h *Handler) Request(c *loop.Conn, r *http1.Request) {
 	if !h.admit(p, s, r) {
 		return
 	}
+	ln := h.listener(c)
+	switch path := string(r.Path()); {
+	case path == h.cfg.Path && (ln.HTTP || r.Method() == http1.MethodGet && r.WantsUpgrade()):
+		h.endpoint(p, s, r)
+	case path != h.cfg.Path && !h.isLegacyPath(path):
+		s.refuse(404, "not found: the MCP endpoint is "+h.cfg.Path)
+	case !ln.HTTP:
+		s.refuse(426, "this address speaks WebSocket only")
+	default:
+		h.legacy(p, s, r)
+	}
+}
+
+// endpoint handles a request to Config.Path.
+func (h *Handler) endpoint(p *peer, s *httpStream, r *http1.Request) {
 	switch r.Method() {
 	case http1.MethodPost:
 		h.post(p, s, r)
@@ -153,7 +185,7 @@ func (h *Handler) Request(c *loop.Conn, r *http1.Request) {
 	}
 }
 
-// admit applies what holds for every method: Host, Origin, path and protocol.
+// admit applies what holds for every path and method: Host and Origin.
 func (h *Handler) admit(p *peer, s *httpStream, r *http1.Request) bool {
 	ln := h.listener(p.conn)
 	host, origin := r.Known(http1.HeaderHost), r.Known(http1.HeaderOrigin)
@@ -170,14 +202,6 @@ func (h *Handler) admit(p *peer, s *httpStream, r *http1.Request) bool {
 		return false
 	}
 	s.cors = append(s.cors, origin...) // from here on a page of this origin may read the answer, errors too
-	switch {
-	case string(r.Path()) != h.cfg.Path:
-		s.refuse(404, "not found: the MCP endpoint is "+h.cfg.Path)
-		return false
-	case !ln.HTTP && (r.Method() != http1.MethodGet || !r.WantsUpgrade()):
-		s.refuse(426, "this address speaks WebSocket only")
-		return false
-	}
 	return true
 }
 
@@ -222,6 +246,7 @@ func (p *peer) fillHeader(r *http1.Request) {
 		ProtocolVersion: r.Known(http1.HeaderMCPProtocolVersion),
 		Method:          r.Known(http1.HeaderMCPMethod),
 		Name:            r.Known(http1.HeaderMCPName),
+		LastEventID:     r.Known(http1.HeaderLastEventID),
 		Params:          (*httpParams)(r),
 	}
 }

@@ -27,9 +27,11 @@ type httpStream struct {
 	head     bool // the request is HEAD: no body is sent
 	keep     bool // another request may follow
 	accept   accepts
-	cors     []byte // the Origin to answer, empty for none
-	key      []byte // Sec-WebSocket-Key of an upgrade
-	protocol string // subprotocol to answer an upgrade with
+	cors     []byte      // the Origin to answer, empty for none
+	key      []byte      // Sec-WebSocket-Key of an upgrade
+	protocol string      // subprotocol to answer an upgrade with
+	allow    string      // the methods of the path
+	session  *sseSession // that an accepted Upgrade opens, if it is one of HTTP+SSE
 
 	mu    sync.Mutex
 	state streamState
@@ -52,6 +54,7 @@ func (s *httpStream) reset(p *peer, r *http1.Request) {
 	s.keep = p.conn.KeepAlive()
 	s.accept = parseAccept(r)
 	s.cors, s.key, s.protocol = s.cors[:0], nil, ""
+	s.allow, s.session = allowed, nil
 }
 
 // detach implements origin: the next exchange will get a stream of its own.
@@ -79,7 +82,10 @@ func (s *httpStream) send(b *buffer.Buffer, flags loop.Flags) bool {
 }
 
 // Notify implements Stream.
-func (s *httpStream) Notify(msg []byte) bool {
+func (s *httpStream) Notify(msg []byte) bool { return s.Send(Event{Data: msg}) }
+
+// Send implements Stream.
+func (s *httpStream) Send(e Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == streamDone || !s.accept.events || s.held {
@@ -87,12 +93,15 @@ func (s *httpStream) Notify(msg []byte) bool {
 	}
 	b := buffer.Get()
 	flags := loop.Droppable
+	if e.Keep {
+		flags = 0
+	}
 	if s.state == streamSilent {
 		b.B = s.appendStreamHead(b.B, "")
 		s.state = streamOpen
 		flags = 0 // the head must not be lost
 	}
-	b.B = s.appendEvent(b.B, msg)
+	b.B = s.appendEvent(b.B, e.wire())
 	return s.send(b, flags)
 }
 
@@ -101,7 +110,11 @@ func (s *httpStream) Respond(r Response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer buffer.Put(r.Body)
-	if s.state == streamDone {
+	if s.state == streamDone || s.session != nil && s.state == streamOpen {
+		return
+	}
+	if s.session != nil && r.Status == 101 {
+		s.openSession()
 		return
 	}
 	b := buffer.Get()
@@ -111,12 +124,12 @@ func (s *httpStream) Respond(r Response) {
 		b.B = s.appendSwitching(b.B)
 		flags = loop.Switch
 	case s.state == streamOpen:
-		b.B, flags = s.appendLastEvent(b.B, r.Body)
+		b.B, flags = s.appendLastEvent(b.B, &r)
 	case r.Body != nil && r.Status == 200 && !s.accept.json:
 		b.B = s.appendStreamHead(b.B, r.SessionID)
-		b.B, flags = s.appendLastEvent(b.B, r.Body)
-	case s.key != nil:
-		s.keep = false // the Link is a WebSocket's: it has no next request
+		b.B, flags = s.appendLastEvent(b.B, &r)
+	case s.key != nil || s.session != nil:
+		s.keep = false // the Link is a WebSocket's, or a session's: it has no next request
 		b.B = s.appendAnswer(b.B, &r)
 		flags |= loop.Close
 	default:
@@ -176,7 +189,10 @@ func (s *httpStream) End() {
 		b.B = s.appendStreamHead(b.B, "")
 		fallthrough
 	default:
-		b.B, flags = s.appendLastEvent(b.B, nil)
+		b.B, flags = s.appendLastEvent(b.B, &Response{})
+	}
+	if s.session != nil {
+		flags |= loop.Close // the Link has no next request
 	}
 	s.state = streamDone
 	s.send(b, flags)
@@ -208,7 +224,7 @@ func (s *httpStream) refuse(status int, reason string) {
 	r.Body.B = jsonrpc.AppendError(r.Body.B, nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: reason})
 	switch status {
 	case 405:
-		r.Allow = allowed
+		r.Allow = s.allow
 	case 503:
 		r.RetryAfter = 1
 	}
@@ -223,9 +239,9 @@ const allowed = "POST, GET, DELETE, OPTIONS"
 func (s *httpStream) preflight(r *http1.Request) {
 	b := buffer.Get()
 	b.B = http1.AppendStatusLine(b.B, 204)
-	b.B = http1.AppendField(b.B, "Allow", allowed)
+	b.B = http1.AppendField(b.B, "Allow", s.allow)
 	if len(s.cors) > 0 && r.Known(http1.HeaderAccessControlRequestMethod) != nil {
-		b.B = http1.AppendField(b.B, "Access-Control-Allow-Methods", allowed)
+		b.B = http1.AppendField(b.B, "Access-Control-Allow-Methods", s.allow)
 		b.B = http1.AppendField(b.B, "Access-Control-Allow-Headers", "*, Authorization")
 		b.B = http1.AppendField(b.B, "Access-Control-Max-Age", "600")
 	}
@@ -305,14 +321,22 @@ func (s *httpStream) appendCommon(dst []byte) []byte {
 	return dst
 }
 
-func (s *httpStream) appendEvent(dst, msg []byte) []byte {
-	msg = oneLine(msg)
+// wire is e as an event stream carries it.
+func (e *Event) wire() sse.Event {
+	data := oneLine(e.Data)
+	if data == nil && e.ID != "" {
+		data = []byte{} // nil would leave the data line out, and a client see no event
+	}
+	return sse.Event{ID: e.ID, Data: data, Retry: e.Retry}
+}
+
+func (s *httpStream) appendEvent(dst []byte, e sse.Event) []byte {
 	if !s.chunked {
-		return sse.AppendEvent(dst, sse.Event{Data: msg})
+		return sse.AppendEvent(dst, e)
 	}
 	b := buffer.Get()
 	defer buffer.Put(b)
-	b.B = sse.AppendEvent(b.B, sse.Event{Data: msg})
+	b.B = sse.AppendEvent(b.B, e)
 	return http1.AppendChunk(dst, b.B)
 }
 
@@ -326,9 +350,9 @@ func (s *httpStream) appendComment(dst []byte) []byte {
 
 // appendLastEvent puts the answer and the end of the stream into one write:
 // some clients reset the connection when the end comes in a second one.
-func (s *httpStream) appendLastEvent(dst []byte, body *buffer.Buffer) ([]byte, loop.Flags) {
-	if body != nil {
-		dst = s.appendEvent(dst, body.B)
+func (s *httpStream) appendLastEvent(dst []byte, r *Response) ([]byte, loop.Flags) {
+	if r.Body != nil {
+		dst = s.appendEvent(dst, sse.Event{ID: r.EventID, Data: oneLine(r.Body.B)})
 	}
 	if s.chunked {
 		return http1.AppendLastChunk(dst), loop.Last

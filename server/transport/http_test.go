@@ -386,9 +386,9 @@ func TestDetachedHeader(t *testing.T) {
 	}
 	check := func(h *Header) {
 		t.Helper()
-		got := fmt.Sprintf("%s|%s|%s|%s|%s|%s|%s|%s", h.Authorization, h.Origin, h.UserAgent, h.AcceptLanguage,
-			h.SessionID, h.ProtocolVersion, h.Method, h.Name)
-		if want := "Bearer t|http://localhost|ua|de|s|v|m|n"; got != want {
+		got := fmt.Sprintf("%s|%s|%s|%s|%s|%s|%s|%s|%s", h.Authorization, h.Origin, h.UserAgent, h.AcceptLanguage,
+			h.SessionID, h.ProtocolVersion, h.Method, h.Name, h.LastEventID)
+		if want := "Bearer t|http://localhost|ua|de|s|v|m|n|e"; got != want {
 			t.Errorf("header %q, want %q", got, want)
 		}
 		for name, want := range map[string]string{"region": "eu", "REGION": "eu", "Empty": ""} {

@@ -326,7 +326,12 @@ func (p *stdioPeer) end(err error) {
 type stdioStream struct{ peer *stdioPeer }
 
 // Notify implements Stream.
-func (s stdioStream) Notify(msg []byte) bool { return s.peer.send(msg, true) }
+func (s stdioStream) Notify(msg []byte) bool { return s.Send(Event{Data: msg}) }
+
+// Send implements Stream: a line has no place for an event id.
+func (s stdioStream) Send(e Event) bool {
+	return e.Data != nil && s.peer.send(e.Data, !e.Keep)
+}
 
 // Respond implements Stream.
 func (s stdioStream) Respond(r Response) {

@@ -4,7 +4,11 @@
 // Dispatcher.
 package transport
 
-import "millrace/pool/buffer"
+import (
+	"time"
+
+	"millrace/pool/buffer"
+)
 
 // Kind says what a Request asks for.
 type Kind uint8
@@ -16,7 +20,8 @@ const (
 	OpenStream
 	// EndSession is a legacy DELETE.
 	EndSession
-	// Upgrade asks to turn the connection into a WebSocket; it is accepted with
+	// Upgrade asks to turn the connection into one that all messages of a client
+	// share, a WebSocket or the event stream of HTTP+SSE; it is accepted with
 	// Response.Status 101.
 	Upgrade
 )
@@ -28,9 +33,13 @@ const (
 	HTTP Protocol = iota
 	WebSocket
 	Stdio
+	// SSE is the HTTP+SSE transport of 2024-11-05: messages of the server go out
+	// on one event stream, those of the client come in by POSTs of their own.
+	SSE
 )
 
-func (p Protocol) String() string { return [...]string{"http", "websocket", "stdio"}[p] }
+// String returns "http", "websocket", "stdio" or "sse".
+func (p Protocol) String() string { return [...]string{"http", "websocket", "stdio", "sse"}[p] }
 
 // Header holds the header fields of an HTTP request, or of the upgrade request
 // of a WebSocket, that mean something above. A nil slice is an absent field.
@@ -43,6 +52,7 @@ type Header struct {
 	ProtocolVersion []byte // MCP-Protocol-Version
 	Method          []byte // Mcp-Method
 	Name            []byte // Mcp-Name
+	LastEventID     []byte // Last-Event-ID
 	// Params are the Mcp-Param-<name> fields; nil where there is no HTTP header.
 	Params Params
 }
@@ -66,6 +76,7 @@ type Request struct {
 
 	owned  *buffer.Buffer
 	origin origin
+	stream Stream // of a detached request, where Release means something to it
 }
 
 // origin is the transport's side of a Request that is still on the loop.
@@ -85,6 +96,9 @@ func (r *Request) Detach(headers bool) (*Request, Stream) {
 	if body != nil {
 		d.Body = body.B
 	}
+	if _, ok := stream.(*ssePost); ok {
+		d.stream = stream
+	}
 	if headers && r.Header != nil {
 		d.Header = r.Header.clone()
 	}
@@ -92,7 +106,13 @@ func (r *Request) Detach(headers bool) (*Request, Stream) {
 }
 
 // Release gives the body of a detached request back. Body is dead afterwards.
+// On SSE it also accepts a POST that nothing has been said to: it must be
+// called for every detached request that may end without an answer.
 func (r *Request) Release() {
+	if r.stream != nil {
+		r.stream.Open("")
+		r.stream = nil
+	}
 	buffer.Put(r.owned)
 	r.owned, r.Body = nil, nil
 }
@@ -101,7 +121,7 @@ func (h *Header) clone() *Header {
 	c := *h
 	for _, f := range [...]*[]byte{
 		&c.Authorization, &c.Origin, &c.UserAgent, &c.AcceptLanguage, &c.SessionID,
-		&c.ProtocolVersion, &c.Method, &c.Name,
+		&c.ProtocolVersion, &c.Method, &c.Name, &c.LastEventID,
 	} {
 		if *f != nil {
 			*f = append([]byte{}, *f...)
@@ -121,7 +141,7 @@ func (h *Header) clone() *Header {
 type Link struct {
 	// ID is that of the connection, unique among the connections of the process.
 	ID uint64
-	// Protocol tells how messages travel. On WebSocket and stdio all messages
+	// Protocol tells how messages travel. On WebSocket, stdio and SSE all messages
 	// share the connection; on HTTP each has an exchange of its own.
 	Protocol Protocol
 	// Remote is the client's address, after trusted proxies. Empty on stdio.
@@ -133,8 +153,8 @@ type Link struct {
 	// Send queues a whole JSON-RPC message, framed, outside of any request.
 	// droppable ones may be lost to a slow reader. Nil on HTTP. Any goroutine.
 	Send func(msg []byte, droppable bool) bool
-	// Close ends the connection: on WebSocket with this close code and reason.
-	// Any goroutine.
+	// Close ends the connection: on WebSocket with this close code and reason, on
+	// SSE behind what was sent before. Any goroutine.
 	Close func(code uint16, reason string)
 }
 
@@ -145,6 +165,9 @@ type Response struct {
 	Status int
 	// Body is one JSON-RPC message, or nil for none. The Stream takes it.
 	Body *buffer.Buffer
+	// EventID is the id of the last event, when the answer is one; "" for none. A
+	// plain JSON answer has no place for it.
+	EventID string
 	// SessionID is sent as Mcp-Session-Id when it is not empty.
 	SessionID string
 	// RetryAfter is sent as Retry-After (seconds) when it is not zero.
@@ -155,13 +178,33 @@ type Response struct {
 	Allow string
 }
 
+// Event is one message on the stream of a request, ahead of its answer.
+type Event struct {
+	// Data is one whole JSON-RPC message; it is copied. Nil with an ID makes a
+	// priming event, "an SSE event consisting of an event ID and an empty data
+	// field in order to prime the client to reconnect" (25:basic/transports), and
+	// nil without one says Retry alone.
+	Data []byte
+	// ID is what a client sends as Last-Event-ID to resume behind this event; ""
+	// for none. It is ignored where there are no event streams: WebSocket, stdio.
+	ID string
+	// Retry is sent as retry: when it is a millisecond or more. Ignored like ID.
+	Retry time.Duration
+	// Keep marks what must not be lost to a slow reader: requests to the client,
+	// acknowledgements. It counts against the connection's bound like an answer.
+	Keep bool
+}
+
 // Stream is the way back for one Request. The one that Dispatch is given is for
 // its goroutine and until it returns; the one from Request.Detach is for any.
 type Stream interface {
-	// Notify sends one whole JSON-RPC notification ahead of the answer. The
-	// first one turns an HTTP answer into an event stream. msg is copied.
-	// It returns false when the notification was lost: the reader is too slow
-	// or gone, or does not accept an event stream.
+	// Send sends one event ahead of the answer. The first one turns an HTTP
+	// answer into an event stream. It returns false when the event was lost: the
+	// reader is too slow or gone, the request is answered or held, or the client
+	// does not accept an event stream. An event without Data is lost wherever
+	// there are no event streams.
+	Send(e Event) bool
+	// Notify is Send of an event that is a notification and nothing else.
 	Notify(msg []byte) bool
 	// Respond sends the answer and ends the request. The first call counts;
 	// what a later one brings is dropped.
@@ -169,10 +212,14 @@ type Stream interface {
 	// Hold keeps the answer from becoming an event stream by notifications or
 	// by taking long: it will carry a session id, which has no place later.
 	Hold()
-	// Open begins an event stream at once, before there is anything to say.
+	// Open begins an event stream at once, before there is anything to say. On
+	// SSE it accepts the message: its POST is answered 202 now, and the answer to
+	// the message will follow on the stream of the session.
 	Open(sessionID string)
-	// End ends an event stream that has no answer (OpenStream). One that was not
-	// opened yet is opened and ended.
+	// End ends the request without an answer: an event stream that has none
+	// (OpenStream), or one whose client shall come back for it. "The server MAY
+	// close the connection (without terminating the stream)" (25:basic/transports).
+	// A stream that was not opened yet is opened and ended.
 	End()
 }
 
@@ -182,6 +229,8 @@ type Dispatcher interface {
 	Opened(l *Link)
 	// Dispatch handles a request. It is called on the connection's loop (stdio:
 	// on a goroutine of its own, one line after the other) and must not block.
+	// For a Link of SSE that is the loop of the POST: several may call at once, and
+	// one that has just found the session may come after Closed.
 	Dispatch(r *Request, s Stream)
 	// Drain is called once when the server shuts down, on l's loop: a Link with
 	// nothing in flight should be closed soon. A Link that comes into being

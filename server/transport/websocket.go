@@ -111,7 +111,19 @@ func (s *wsStream) send(msg []byte, flags loop.Flags) bool {
 }
 
 // Notify implements Stream.
-func (s *wsStream) Notify(msg []byte) bool { return s.send(msg, loop.Droppable) }
+func (s *wsStream) Notify(msg []byte) bool { return s.Send(Event{Data: msg}) }
+
+// Send implements Stream: a frame has no place for an event id.
+func (s *wsStream) Send(e Event) bool {
+	if e.Data == nil {
+		return false
+	}
+	flags := loop.Droppable
+	if e.Keep {
+		flags = 0
+	}
+	return s.send(e.Data, flags)
+}
 
 // Respond implements Stream. Where HTTP has a status, a message without a body
 // has nothing to say here.
