@@ -265,6 +265,7 @@ func TestParseContent(t *testing.T) {
 		`{"type":"tool_use","id":"1","name":"t","input":{"a":1e999}}`:                   "input must be without numbers beyond the range",
 		`{"type":"tool_use","id":"","name":"t","input":{}}`:                             "id and name must be not empty",
 		`{"type":"tool_use","name":"t","input":{}}`:                                     "id is missing",
+		`{"type":"tool_result","toolUseId":"","content":[]}`:                            "toolUseId must be not empty",
 		`{"type":"tool_result","content":[]}`:                                           "toolUseId is missing",
 		`{"type":"tool_result","toolUseId":"1"}`:                                        "content is missing",
 		`{"type":"tool_result","toolUseId":"1","content":{}}`:                           "content must be an array",
