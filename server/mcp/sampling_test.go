@@ -215,6 +215,9 @@ func TestToolContentWire(t *testing.T) {
 			`{"type":"tool_result","toolUseId":"1","content":[],"structuredContent":{"a":1},"_meta":{"m":1}}`: result,
 		} {
 			out, err := c.appendContent(nil, rev)
+			if newest, err := json.Marshal(c); err != nil || string(newest) != want {
+				t.Errorf("%s, %v, want %s", newest, err, want)
+			}
 			if rev < rev20251125 {
 				if err == nil || !strings.Contains(err.Error(), "of tools exist from protocol version 2025-11-25 on") {
 					t.Errorf("%s: error %v", rev.version(), err)
