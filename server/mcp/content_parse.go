@@ -275,6 +275,9 @@ func (r *objectReader) toolUse() *ToolUseContent {
 
 func (r *objectReader) toolResult() *ToolResultContent {
 	c := &ToolResultContent{ToolUseID: r.text("toolUseId"), Meta: r.meta()}
+	if c.ToolUseID == "" {
+		r.fail("toolUseId", "not empty")
+	}
 	r.decode("structuredContent", wantDouble, &c.StructuredContent)
 	r.decode("isError", "a boolean", &c.IsError)
 	var err error

@@ -68,6 +68,9 @@ func TestInputWire(t *testing.T) {
 	const audioWire = `{"messages":[{"role":"user","content":{"type":"audio","data":"AQ==","mimeType":"audio/wav"}}],"maxTokens":10}`
 	two := &CreateMessageWithToolsParams{MaxTokens: 1, Messages: []*SamplingMessageV2{{Role: RoleUser, Content: append(text("a"), text("b")...)}}}
 	const twoWire = `{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}],"maxTokens":1}`
+	choice := sampling().withTools()
+	choice.ToolChoice = &ToolChoice{}
+	const choiceWire = `{"messages":[{"role":"user","content":{"type":"text","text":"hi"}}],"maxTokens":10,"toolChoice":{}}`
 
 	tests := []struct {
 		name string
@@ -80,6 +83,7 @@ func TestInputWire(t *testing.T) {
 		{"audio", audio, [revisions]string{older, audioWire, audioWire, audioWire, audioWire}},
 		{"two contents", two, [revisions]string{older, older, older, twoWire, twoWire}},
 		{"tools", samplingTools(), [revisions]string{older, older, older, oldTools, newTools}},
+		{"choice alone", choice, [revisions]string{older, older, older, choiceWire, choiceWire}},
 		{"url", url, [revisions]string{
 			older, older, older,
 			`{"mode":"url","message":"open <it>","url":"https://example.com/a?b=c&d","elicitationId":"e1"}`,

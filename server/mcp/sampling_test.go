@@ -215,6 +215,9 @@ func TestToolContentWire(t *testing.T) {
 			`{"type":"tool_result","toolUseId":"1","content":[],"structuredContent":{"a":1},"_meta":{"m":1}}`: result,
 		} {
 			out, err := c.appendContent(nil, rev)
+			if newest, err := json.Marshal(c); err != nil || string(newest) != want {
+				t.Errorf("%s, %v, want %s", newest, err, want)
+			}
 			if rev < rev20251125 {
 				if err == nil || !strings.Contains(err.Error(), "of tools exist from protocol version 2025-11-25 on") {
 					t.Errorf("%s: error %v", rev.version(), err)
@@ -265,6 +268,7 @@ func TestParseContent(t *testing.T) {
 		`{"type":"tool_use","id":"1","name":"t","input":{"a":1e999}}`:                   "input must be without numbers beyond the range",
 		`{"type":"tool_use","id":"","name":"t","input":{}}`:                             "id and name must be not empty",
 		`{"type":"tool_use","name":"t","input":{}}`:                                     "id is missing",
+		`{"type":"tool_result","toolUseId":"","content":[]}`:                            "toolUseId must be not empty",
 		`{"type":"tool_result","content":[]}`:                                           "toolUseId is missing",
 		`{"type":"tool_result","toolUseId":"1"}`:                                        "content is missing",
 		`{"type":"tool_result","toolUseId":"1","content":{}}`:                           "content must be an array",
