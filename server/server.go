@@ -358,6 +358,8 @@ func (r *runState) serve() {
 			select {
 			case now := <-t.C:
 				g.sessions.Sweep(now)
+				g.sweepLogs(now)
+				r.cfg.MCP.SweepTasks(context.Background(), now)
 			case <-r.sweep:
 				return
 			}
@@ -391,6 +393,7 @@ func (r *runState) drain() error {
 	})
 	err := r.engine.Drain(ctx)
 	last.Stop()
+	r.cfg.MCP.StopTasks()
 	r.release()
 	if err == nil && cut.Load() > 0 {
 		err = fmt.Errorf("%d calls did not end in time and were answered with an error", cut.Load())

@@ -396,7 +396,7 @@ func (p *CreateMessageWithToolsParams) appendTools(dst []byte, rev revision) ([]
 			if err != nil {
 				return dst, fmt.Errorf("Tools[%d]: %w", i, err)
 			}
-			dst = (&serverTool{tool: t, encoded: encoded}).appendTool(dst, rev)
+			dst = (&serverTool{tool: t, encoded: encoded}).appendFeature(dst, rev)
 			dst = append(dst, ',')
 		}
 		dst[len(dst)-1] = ']'
