@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -197,7 +198,7 @@ func (s *suite) run(ctx context.Context, r run, url string) ([]outcome, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: the suite wrote nothing (%v)\n%s", r.name, runErr, tail(output))
+		return nil, fmt.Errorf("%s: the suite wrote nothing: %w\n%s", r.name, cmp.Or(runErr, errors.New("and ended well")), tail(output))
 	}
 	var outcomes []outcome
 	for _, file := range files {
