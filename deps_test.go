@@ -33,6 +33,8 @@ var imports = map[string][]string{
 	"server/transport":  {"loop", "pool/buffer", "codec/http1", "codec/websocket", "codec/sse", "codec/jsonrpc", "server/session", "server/auth"},
 	"server":            {"loop", "pool", "pool/buffer", "codec/http1", "codec/websocket", "codec/jsonrpc", "server/mcp", "server/mcp/schema", "server/transport", "server/session", "server/auth", "server/seal", "server/metrics"},
 	"cmd/millrace":      {"*"},
+	// The example of everything uses what everybody can use.
+	"cmd/everything": {"server", "server/mcp", "codec/jsonrpc"},
 }
 
 // only names the packages that may import a package from outside.
