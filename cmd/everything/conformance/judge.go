@@ -26,9 +26,10 @@ var informative = map[string]string{
 
 // expected reports whether a check may be what it is although it tested nothing, and why.
 func expected(scenario string, c check) (why string, ok bool) {
-	if c.Status == "INFO" {
+	switch c.Status {
+	case "INFO":
 		why, ok = informative[c.ID]
-	} else if c.Status == "SKIPPED" {
+	case "SKIPPED":
 		why, ok = skippable[scenario][c.ID]
 	}
 	return why, ok
