@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"millrace/codec/jsonrpc"
 )
@@ -77,6 +78,17 @@ func (r *ServerRequest[P]) Once(_ context.Context, key string, out any, fn func(
 		return errNoAsking
 	}
 	return r.Session.call.once(key, out, fn)
+}
+
+// CloseStream ends the event stream of the call, and the client comes back for
+// the rest after retry: a long call need not keep a connection open. It is false
+// where that cannot be: over WebSocket and stdio, on 2026-07-28, and for clients
+// that take no event stream.
+//
+// It implements "server-side disconnect" of 2025-11-25, basic/transports.
+func (r *ServerRequest[P]) CloseStream(retry time.Duration) bool {
+	call := r.Session.call
+	return call != nil && call.host != nil && !call.rev.modern() && call.host.CloseStream(retry)
 }
 
 var errNoAsking = errors.New("mcp: a client can only be asked by the handler of a running call")
