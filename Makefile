@@ -10,6 +10,7 @@ PKGS     := $(shell $(GO) list ./... | grep -v -e /looptest -e /mcptest)
 # Statements of our packages that tests must reach.
 COVERAGE := 90
 FUZZTIME := 5s
+CONFORMANCE := cmd/everything/conformance
 
 .DEFAULT_GOAL := help
 
@@ -36,9 +37,11 @@ lint: $(LINT) ## gofmt, go vet, golangci-lint at a pinned version, tidy modules
 	$(LINT) run ./...
 	cd benchmarks && $(GO) vet ./... && $(abspath $(LINT)) run -c $(abspath .golangci.yml) ./...
 	cd server/interop && $(GO) vet ./... && $(abspath $(LINT)) run -c $(abspath .golangci.yml) ./...
+	cd $(CONFORMANCE) && $(GO) vet ./... && $(abspath $(LINT)) run -c $(abspath .golangci.yml) ./...
 	$(GO) mod tidy -diff
 	cd benchmarks && $(GO) mod tidy -diff
 	cd server/interop && $(GO) mod tidy -diff
+	cd $(CONFORMANCE) && $(GO) mod tidy -diff
 	$(GO) mod verify
 
 cover: ## coverage of our packages; fails under $(COVERAGE) % of statements
@@ -65,6 +68,18 @@ interop: ## third-party clients against the real daemon (needs npm for half of t
 	@command -v npm >/dev/null || echo "npm is not installed: the clients written in JavaScript are NOT run"
 	cd server/interop && if command -v npm >/dev/null; then npm ci --no-audit --no-fund --loglevel=error; fi && $(GO) test -count=1 -v ./...
 
+$(CONFORMANCE)/node_modules/.package-lock.json: $(CONFORMANCE)/package-lock.json
+	cd $(CONFORMANCE) && npm ci --no-audit --no-fund --loglevel=error
+
+conformance: ## the official conformance suite against cmd/everything (needs npm); ARGS='--only ping' runs a part
+	cd $(CONFORMANCE) && $(GO) test ./...
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) -s $(CONFORMANCE)/node_modules/.package-lock.json && cd $(CONFORMANCE) && $(GO) run . $(ARGS); \
+	else \
+	  echo '!!!!!!!! npm is not installed: the official conformance suite is NOT run, nothing is known about conformance !!!!!!!!'; \
+	  test -z "$$CI" -o "$$CI" = false; \
+	fi
+
 load: ## load, drain and descriptor tests at full size, by hand (minutes)
 	cd benchmarks && $(GO) test ./... && $(GO) run ./load all
 
@@ -82,6 +97,7 @@ ci: ## everything that a change must pass
 	$(MAKE) cover
 	$(MAKE) fuzz FUZZTIME=3s
 	$(MAKE) interop
+	$(MAKE) conformance
 	$(MAKE) load-short
 
-.PHONY: help run build test race lint cover fuzz interop load load-short bench ci
+.PHONY: help run build test race lint cover fuzz interop conformance load load-short bench ci

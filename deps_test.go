@@ -33,6 +33,8 @@ var imports = map[string][]string{
 	"server/transport":  {"loop", "pool/buffer", "codec/http1", "codec/websocket", "codec/sse", "codec/jsonrpc", "server/session", "server/auth"},
 	"server":            {"loop", "pool", "pool/buffer", "codec/http1", "codec/websocket", "codec/jsonrpc", "server/mcp", "server/mcp/schema", "server/transport", "server/session", "server/auth", "server/seal", "server/metrics"},
 	"cmd/millrace":      {"*"},
+	// The example of everything uses what everybody can use.
+	"cmd/everything": {"server", "server/mcp", "codec/jsonrpc"},
 }
 
 // only names the packages that may import a package from outside.
@@ -43,6 +45,7 @@ var only = map[string][]string{
 	"github.com/valyala/bytebufferpool":        {"pool/buffer"},
 	"github.com/google/jsonschema-go":          {"server/mcp", "server/mcp/schema"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"server/mcp/schema"},
+	"github.com/yosida95/uritemplate/v3":       {"server/mcp"},
 	"github.com/alecthomas/kong":               {"cmd/millrace"},
 	"go.uber.org/automaxprocs":                 {"server"},
 	"golang.org/x/sys":                         {"loop"},
@@ -141,7 +144,7 @@ func eachFile(t *testing.T, visit func(pkg, file string, imported []string)) {
 // skipDir leaves out what belongs to other modules or to no module.
 func skipDir(file, name string) bool {
 	switch filepath.ToSlash(file) {
-	case "benchmarks", "server/interop", "bin", "out":
+	case "benchmarks", "server/interop", "cmd/everything/conformance", "bin", "out":
 		return true
 	}
 	return name == "testdata" || name == "node_modules" || name != "." && strings.HasPrefix(name, ".")

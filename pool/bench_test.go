@@ -46,3 +46,22 @@ func BenchmarkBurst(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSuspend is what a wait costs beside itself.
+func BenchmarkSuspend(b *testing.B) {
+	p := New(Config{})
+	defer p.Close()
+	done := make(chan bool)
+	wait := func() {}
+	err := p.Submit(Blocking, new(Owner), taskFunc(func() {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = p.Suspend(Blocking, nil, wait)
+		}
+		close(done)
+	}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	<-done
+}

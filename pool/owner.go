@@ -10,7 +10,8 @@ type Owner struct {
 	held [numClasses]atomic.Int64
 }
 
-// Held returns how many tasks of class c are queued or running for o.
+// Held returns how many tasks of class c are queued or running for o. A
+// suspended task is neither.
 func (o *Owner) Held(c Class) int {
 	if c >= numClasses {
 		c = Blocking
@@ -28,6 +29,13 @@ func (o *Owner) take(c Class, share int64) bool {
 		return false
 	}
 	return true
+}
+
+// retake counts a task that is resumed, whatever o holds meanwhile.
+func (o *Owner) retake(c Class) {
+	if o != nil {
+		o.held[c].Add(1)
+	}
 }
 
 func (o *Owner) release(c Class) {

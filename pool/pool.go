@@ -3,7 +3,8 @@
 // A task belongs to one of two classes, each with its own workers and its own
 // queue: Blocking for what waits, CPU for what computes. Submit never blocks:
 // an event loop calls it and answers "overloaded" when it refuses. A panic in
-// a task ends that task only.
+// a task ends that task only. A task that waits for a person gives up its place
+// meanwhile, with Suspend.
 package pool
 
 import (
@@ -21,10 +22,11 @@ import (
 const (
 	DefaultBlockingWorkers = 1024
 	DefaultQueue           = 4096
+	DefaultSuspended       = 1000
 	DefaultIdleTimeout     = 10 * time.Second
 )
 
-// Why Submit refused a task.
+// Why Submit or Suspend refused a task.
 var (
 	// ErrFull means that every worker of the class is taken and its queue is
 	// full.
@@ -33,6 +35,8 @@ var (
 	ErrShare = errors.New("pool: owner holds its share")
 	// ErrClosed means that Close or Drain was called.
 	ErrClosed = errors.New("pool: closed")
+	// ErrSuspended means that Config.Suspended tasks are suspended.
+	ErrSuspended = errors.New("pool: too many suspended tasks")
 )
 
 // Class tells what a task mostly does. A value that is none of the constants
@@ -73,6 +77,7 @@ type Config struct {
 	CPUWorkers      int           // default runtime.NumCPU()
 	BlockingWorkers int           // at most this many, started on demand; default 1024
 	Queue           int           // tasks that may wait, per class; default 4096
+	Suspended       int           // tasks that may be suspended, of both classes together; default 1000
 	Logger          *slog.Logger  // for panics; default slog.Default()
 	IdleTimeout     time.Duration // a blocking worker without a task for so long ends; default 10 s
 }
@@ -82,6 +87,9 @@ type Pool struct {
 	queues    [numClasses]queue
 	logger    *slog.Logger
 	abandoned atomic.Uint64
+
+	suspended    atomic.Int64 // places taken, see admit
+	maxSuspended int64
 
 	closed  atomic.Bool
 	closing chan struct{} // closed by Close
@@ -93,9 +101,10 @@ type Pool struct {
 // The caller ends the pool with Close or Drain.
 func New(cfg Config) *Pool {
 	p := &Pool{
-		logger:  cfg.Logger,
-		closing: make(chan struct{}),
-		settled: make(chan struct{}),
+		logger:       cfg.Logger,
+		maxSuspended: int64(orDefault(cfg.Suspended, DefaultSuspended)),
+		closing:      make(chan struct{}),
+		settled:      make(chan struct{}),
 	}
 	if p.logger == nil {
 		p.logger = slog.Default()
@@ -127,7 +136,7 @@ func (p *Pool) Submit(c Class, o *Owner, t Task) error {
 	if !o.take(q.class, q.share) {
 		return q.refuse(ErrShare)
 	}
-	n := q.load.Add(1)
+	n := active(q.load.Add(1))
 	var err error
 	switch {
 	case p.closed.Load():
@@ -161,8 +170,8 @@ func (p *Pool) Close() {
 	}
 }
 
-// Drain closes the pool and waits until all tasks, queued and running, are
-// done. It returns an error that wraps ctx.Err() when ctx ends first; the
+// Drain closes the pool and waits until all tasks, queued, running and
+// suspended, are done. It returns an error that wraps ctx.Err() when ctx ends first; the
 // tasks go on, and Drain may be called again.
 func (p *Pool) Drain(ctx context.Context) error {
 	p.Close()
@@ -175,12 +184,13 @@ func (p *Pool) Drain(ctx context.Context) error {
 	case <-p.settled:
 		return nil
 	case <-ctx.Done():
-		left := p.queues[Blocking].load.Load() + p.queues[CPU].load.Load()
+		left := p.queues[Blocking].unfinished() + p.queues[CPU].unfinished()
 		return fmt.Errorf("pool: drain: %d tasks left: %w", left, ctx.Err())
 	}
 }
 
-// settle ends the wait of Drain if the pool is closed and no task is left.
+// settle ends the wait of Drain if the pool is closed and no task is left, in
+// either half of a load.
 func (p *Pool) settle() {
 	if p.closed.Load() && p.queues[Blocking].load.Load() == 0 && p.queues[CPU].load.Load() == 0 {
 		p.once.Do(func() { close(p.settled) })

@@ -298,6 +298,25 @@ func TestNoTaskWaitsWhileWorkersMayStart(t *testing.T) {
 	})
 }
 
+// Nor does one that was submitted at the same moment.
+func TestSubmitsAtOnceGetWorkersEach(t *testing.T) {
+	for range 5000 {
+		p := quiet(Config{BlockingWorkers: 8})
+		g := make(gate)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() { mustSubmit(t, p, Blocking, nil, g) })
+		}
+		wg.Wait()
+		// No worker can end before the gate opens.
+		if st := p.Stats().Blocking; st.Workers != 2 {
+			t.Fatalf("%+v: want 2 workers", st)
+		}
+		close(g)
+		drain(t, p)
+	}
+}
+
 func TestWaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := quiet(Config{CPUWorkers: 1})

@@ -28,12 +28,16 @@ type queue struct {
 
 	idleTimeout time.Duration // 0: workers do not end before Close
 
-	// jobs has room for limit jobs: sending one that load admitted cannot
-	// block.
+	// jobs has room for whatever load admits: sending a job cannot block. Each
+	// suspension may hide one task more than it should, see Pool.Suspend.
 	jobs chan job
 
-	load    atomic.Int64 // unfinished tasks: queued, running or about to be queued
-	workers atomic.Int64
+	// load counts the unfinished tasks in one word, so that there is no moment
+	// at which one that is being suspended or resumed is in neither half: the
+	// low half those that are queued, running or about to be queued, the high
+	// half those that are suspended.
+	load    atomic.Int64
+	workers atomic.Int64 // without those whose task is suspended
 
 	done     atomic.Uint64
 	refused  atomic.Uint64
@@ -41,13 +45,20 @@ type queue struct {
 	waited   atomic.Int64 // nanoseconds
 }
 
+// suspension is one suspended task in queue.load.
+const suspension = 1 << 32
+
+// active returns the low half of a queue.load, suspended the high half.
+func active(load int64) int64    { return int64(int32(load)) }
+func suspended(load int64) int64 { return (load - active(load)) / suspension }
+
 func (q *queue) init(p *Pool, c Class, workers, backlog int) {
 	q.pool = p
 	q.class = c
 	q.maxWorkers = int64(workers)
 	q.limit = int64(workers) + int64(backlog)
 	q.share = max(1, q.limit/4)
-	q.jobs = make(chan job, q.limit)
+	q.jobs = make(chan job, q.limit+p.maxSuspended)
 }
 
 func (q *queue) refuse(err error) error {
@@ -61,17 +72,19 @@ func (q *queue) push(j job, n int64) {
 		j.since = time.Now()
 	}
 	q.jobs <- j
-	if q.hire(n) {
+	if q.hire() {
 		go q.work()
 	}
 }
 
-// hire counts one more worker if a load of n needs it. The caller then starts
-// it, or goes on being it.
-func (q *queue) hire(n int64) bool {
+// hire counts one more worker if the load needs it. The caller then starts it,
+// or goes on being it. It looks at the load of now, after the workers: of two
+// Submits at once, the one that counted its task first may look last, and what it
+// counted then would leave the other's task without a worker.
+func (q *queue) hire() bool {
 	for {
 		w := q.workers.Load()
-		if w >= n || w >= q.maxWorkers {
+		if w >= q.maxWorkers || w >= active(q.load.Load()) {
 			return false
 		}
 		if q.workers.CompareAndSwap(w, w+1) {
@@ -83,7 +96,21 @@ func (q *queue) hire(n int64) bool {
 // retire counts one worker less, unless a task came meanwhile.
 func (q *queue) retire() bool {
 	q.workers.Add(-1)
-	return !q.hire(q.load.Load())
+	return !q.hire()
+}
+
+// surplus counts one worker less if there are more than allowed, as there may
+// be after a task was resumed. Then no task needs another.
+func (q *queue) surplus() bool {
+	for {
+		w := q.workers.Load()
+		if w <= q.maxWorkers {
+			return false
+		}
+		if q.workers.CompareAndSwap(w, w-1) {
+			return true
+		}
+	}
 }
 
 // work is the goroutine of one worker.
@@ -103,7 +130,9 @@ func (q *queue) work() {
 		defer idle.Stop()
 	}
 	for !retired {
-		if j, ok := q.next(idle); ok {
+		if q.surplus() {
+			retired = true
+		} else if j, ok := q.next(idle); ok {
 			q.run(j)
 		} else {
 			retired = q.retire()

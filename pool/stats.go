@@ -8,13 +8,14 @@ type Stats struct {
 	Blocking  ClassStats `json:"blocking"`
 	CPU       ClassStats `json:"cpu"`
 	Abandoned uint64     `json:"abandoned"` // calls of Abandon
+	Suspended int        `json:"suspended"` // tasks that are suspended, of both classes
 }
 
 // ClassStats is the state of one class. Done, Rejected, Panics and Waited only
 // grow.
 type ClassStats struct {
-	Limit   int `json:"limit"`   // most workers at once
-	Workers int `json:"workers"` // goroutines now
+	Limit   int `json:"limit"`   // most workers at once, but for resumed tasks
+	Workers int `json:"workers"` // goroutines now, without those of suspended tasks
 	Busy    int `json:"busy"`    // of them, those with a task
 	Depth   int `json:"depth"`   // tasks that wait
 
@@ -34,6 +35,7 @@ func (p *Pool) Stats() Stats {
 		Blocking:  p.queues[Blocking].stats(),
 		CPU:       p.queues[CPU].stats(),
 		Abandoned: p.abandoned.Load(),
+		Suspended: int(p.suspended.Load()),
 	}
 }
 
@@ -43,7 +45,7 @@ func (q *queue) stats() ClassStats {
 	return ClassStats{
 		Limit:    int(q.maxWorkers),
 		Workers:  workers,
-		Busy:     max(0, min(workers, int(q.load.Load())-depth)),
+		Busy:     max(0, min(workers, int(active(q.load.Load()))-depth)),
 		Depth:    depth,
 		Done:     q.done.Load(),
 		Rejected: q.refused.Load(),

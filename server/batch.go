@@ -173,6 +173,9 @@ func (i *batchItem) Respond(r transport.Response) {
 // Hold implements transport.Stream: no initialize is in a batch.
 func (i *batchItem) Hold() {}
 
+// OnSilence implements transport.Stream.
+func (i *batchItem) OnSilence(func()) {}
+
 // Open implements transport.Stream.
 func (i *batchItem) Open(string) {}
 
@@ -186,5 +189,6 @@ func (silent) Send(transport.Event) bool    { return false }
 func (silent) Notify([]byte) bool           { return false }
 func (silent) Respond(r transport.Response) { buffer.Put(r.Body) }
 func (silent) Hold()                        {}
+func (silent) OnSilence(func())             {}
 func (silent) Open(string)                  {}
 func (silent) End()                         {}

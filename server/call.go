@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"millrace/codec/jsonrpc"
+	"millrace/pool"
 	"millrace/pool/buffer"
 	"millrace/server/mcp"
 	"millrace/server/transport"
@@ -30,6 +31,16 @@ type call struct {
 	fresh   *legacySession // initialize: the one it may open
 	started time.Time
 	timeout time.Duration
+	class   pool.Class
+	owner   *pool.Owner       // nil: the call runs inline
+	sub     *mcp.Subscription // of a subscriptions/listen; under ending
+
+	// waiting is how many goroutines of the handler wait for a person; paused how
+	// long the clock of the call has stood still for that, in nanoseconds.
+	waiting atomic.Int32
+	paused  atomic.Int64
+	// handed: the answer is out while the handler goes on, as a task.
+	handed atomic.Bool
 
 	state atomic.Uint32
 	// ending keeps the end of a call, by anything but its result, apart from a
@@ -37,9 +48,10 @@ type call struct {
 	// release of the body that a timeout is still being encoded from.
 	ending sync.Mutex
 
-	mu   sync.Mutex
-	done chan struct{} // made when somebody asks
-	err  error
+	mu     sync.Mutex
+	done   chan struct{} // made when somebody asks
+	err    error
+	events *eventStream // legacy HTTP: made when there is something to send ahead
 
 	node deadlineNode
 }
@@ -112,7 +124,9 @@ func (c *call) Run() {
 	var status int
 	body.B, status = c.gate.mcp.Serve(c, &c.mcp, body.B)
 	if !c.state.CompareAndSwap(callRunning, callAnswered) {
-		c.gate.counters.late.Inc()
+		if !c.handed.Load() {
+			c.gate.counters.late.Inc()
+		}
 		buffer.Put(body)
 		return
 	}
@@ -127,7 +141,7 @@ func (c *call) answer(body *buffer.Buffer, status int) {
 		c.initialized(&r)
 	}
 	c.gate.finished(c, outcomeOf(body.B, c.mcp.ID))
-	c.stream.Respond(r)
+	c.respond(r)
 }
 
 // finish is the end of Run. When Run did not come to its own, because a handler
@@ -151,7 +165,9 @@ func (c *call) claim(state uint32) bool {
 	if !c.state.CompareAndSwap(callRunning, state) {
 		return false
 	}
-	c.gate.pool.Abandon()
+	if c.mcp.Method != mcp.MethodListen { // no worker is left behind
+		c.gate.pool.Abandon()
+	}
 	return true
 }
 
@@ -168,7 +184,7 @@ func (c *call) expire() {
 	c.ending.Unlock()
 	c.end(context.DeadlineExceeded)
 	c.gate.finished(c, outcomeTimeout)
-	c.stream.Respond(transport.Response{Status: 200, Body: body})
+	c.respond(transport.Response{Status: 200, Body: body})
 	c.leave()
 }
 
@@ -185,7 +201,7 @@ func (c *call) cut() bool {
 	c.ending.Unlock()
 	c.end(context.Canceled)
 	c.gate.finished(c, outcomeError)
-	c.stream.Respond(transport.Response{Status: 503, Body: body, RetryAfter: 1})
+	c.respond(transport.Response{Status: 503, Body: body, RetryAfter: 1})
 	c.leave()
 	return true
 }
@@ -194,10 +210,13 @@ func (c *call) cut() bool {
 // ("MUST NOT send any further messages for it", 26:basic/transports/stdio).
 func (c *call) cancel(why error) {
 	c.ending.Lock()
-	ok := c.claim(callCanceled)
+	ok, sub := c.claim(callCanceled), c.sub
 	c.ending.Unlock()
 	if !ok {
 		return
+	}
+	if sub != nil {
+		sub.Close()
 	}
 	c.end(why)
 	c.gate.finished(c, outcomeCanceled)
@@ -205,7 +224,7 @@ func (c *call) cancel(why error) {
 		// An HTTP client still holds an exchange open; an event stream that ends
 		// without an answer is the quietest way out of it. A batch does without
 		// this answer. Elsewhere this does nothing.
-		c.stream.End()
+		c.endStream()
 	}
 	c.leave()
 }
@@ -264,17 +283,14 @@ func (c *call) reject(in *inbound, r transport.Response, e *jsonrpc.Error) {
 	in.done()
 }
 
-// Notify implements mcp.Notifier: nothing is sent for a call that has ended.
-func (c *call) Notify(msg []byte) {
-	c.ending.Lock()
-	defer c.ending.Unlock()
-	if c.state.Load() == callRunning && c.stream.Notify(msg) {
-		c.gate.counters.sent.Inc()
-	}
-}
-
 // The rest makes a call a context.Context, done when the call has ended for any
 // reason.
+
+// late reports whether the time of the call is up. It stands still while the
+// handler waits for a person.
+func (c *call) late(now time.Time) bool {
+	return c.waiting.Load() == 0 && now.After(c.started.Add(c.timeout+time.Duration(c.paused.Load())))
+}
 
 // Deadline implements context.Context.
 func (c *call) Deadline() (time.Time, bool) {

@@ -50,8 +50,9 @@ func (s *script) Respond(r transport.Response) {
 	}
 }
 
-func (*script) Hold()         {}
-func (s *script) Open(string) {}
+func (*script) Hold()            {}
+func (*script) OnSilence(func()) {}
+func (s *script) Open(string)    {}
 
 func (s *script) End() {
 	s.mu.Lock()
@@ -397,6 +398,7 @@ type sink struct{ done chan struct{} }
 func (*sink) Send(transport.Event) bool { return true }
 func (*sink) Notify([]byte) bool        { return true }
 func (*sink) Hold()                     {}
+func (*sink) OnSilence(func())          {}
 func (*sink) Open(string)               {}
 func (*sink) End()                      {}
 func (s *sink) Respond(r transport.Response) {

@@ -8,6 +8,7 @@ import (
 
 	"millrace/pool"
 	"millrace/server/auth"
+	"millrace/server/mcp"
 	"millrace/server/transport"
 )
 
@@ -26,7 +27,8 @@ type connection struct {
 	away     int               // requests that a worker is still reading
 	line     []*inbound        // of them, those that no worker has taken up
 	reading  bool              // a worker reads the line
-	get      *openStream       // a legacy GET stream on this connection
+	get      *eventStream      // the legacy stream that a GET on this connection serves
+	getOut   transport.Stream  // its way out here
 	header   *transport.Header // of the upgrade, once it was accepted
 	draining bool
 	closed   bool
@@ -84,16 +86,62 @@ func (cn *connection) judge(c *call) (live int, err error) {
 	case cn.draining && cn.shared():
 		return 0, errDraining
 	}
-	for _, other := range cn.calls {
-		if other.over() {
-			continue
-		}
-		if cn.shared() && bytes.Equal(other.mcp.ID, c.mcp.ID) {
-			return 0, errDuplicate
-		}
-		live++
+	if cn.shared() && findCall(cn.calls, c.mcp.ID) != nil {
+		return 0, errDuplicate
 	}
+	live, _ = census(cn.calls)
 	return live, nil
+}
+
+// census counts calls that are not over: those that work, and those that wait
+// for a person, who may take long and must not keep others from being served.
+func census(calls []*call) (live, waiting int) {
+	for _, c := range calls {
+		switch {
+		case c.over():
+		case c.waiting.Load() > 0:
+			waiting++
+		default:
+			live++
+		}
+	}
+	return live, waiting
+}
+
+// opens makes e the stream that a GET serves on this connection; it is false
+// when the connection is ending.
+func (cn *connection) opens(e *eventStream, out transport.Stream) bool {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	if cn.draining || cn.closed {
+		return false
+	}
+	cn.get, cn.getOut = e, out
+	return true
+}
+
+func (cn *connection) isDraining() bool {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	return cn.draining
+}
+
+func (cn *connection) isClosed() bool {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	return cn.closed
+}
+
+// listens are the subscriptions open on the connection.
+func (cn *connection) listens() (all []*call) {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	for _, c := range cn.calls {
+		if c.mcp.Method == mcp.MethodListen {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // lookup finds a call in flight by its id, as raw JSON.

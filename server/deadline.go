@@ -72,7 +72,7 @@ func (d *deadlines) take(now time.Time) (late []*call, left int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for n := d.head.next; n != &d.head; n = n.next {
-		if now.After(n.call.started.Add(n.call.timeout)) {
+		if n.call.late(now) {
 			late = append(late, n.call)
 		}
 	}

@@ -33,6 +33,7 @@ type gate struct {
 	counters counters
 	hooks    *hookRunner
 	calls    deadlines
+	logs     session.ReplayBudget // of what sessions keep for clients that come back
 
 	maxInFlight int
 	trace       bool // debug logs of every call are wanted
@@ -251,18 +252,24 @@ func (in *inbound) request(msg *jsonrpc.Message) {
 	}
 }
 
-// response handles a client's answer. The only request the server sends in this
-// version is the greeting of a WebSocket, whose answer says nothing new.
+// response handles a client's answer to a request of the server's. It is handed
+// over where it arrives, never behind a queue: a worker may wait for it. What
+// answers nothing is ignored.
 func (in *inbound) response(msg *jsonrpc.Message) {
 	if in.conn.link.Protocol != transport.HTTP {
+		if s := in.boundSession(); s != nil {
+			s.reg.Touch(time.Now())
+			s.asked.deliver(msg)
+		}
 		in.done()
 		return
 	}
 	if h := in.req.Header; in.headerIsModern() {
 		in.fail(400, nil, invalidRequest("a client of this revision sends no responses"))
-	} else if _, fail := in.find(h); fail != nil {
+	} else if s, fail := in.find(h); fail != nil {
 		in.fail(fail.status, nil, fail.err)
 	} else {
+		s.asked.deliver(msg)
 		in.accepted()
 	}
 }
@@ -272,6 +279,10 @@ func (in *inbound) start(c *call) {
 	g := in.gate
 	plan := g.mcp.Plan(&c.mcp)
 	c.timeout = plan.Timeout
+	if c.mcp.Method == mcp.MethodListen {
+		in.listen(c, plan)
+		return
+	}
 	if plan.Class == mcp.ClassInline {
 		if err := in.conn.admits(c); err != nil {
 			c.refuse(in, err)
@@ -294,12 +305,12 @@ func (in *inbound) start(c *call) {
 		}
 		owner = &c.session.owner
 	}
-	class := pool.Blocking
+	c.owner, c.class = owner, pool.Blocking
 	if plan.Class == mcp.ClassCPU {
-		class = pool.CPU
+		c.class = pool.CPU
 	}
 	g.calls.add(c)
-	if err := g.pool.Submit(class, owner, c); err != nil {
+	if err := g.pool.Submit(c.class, owner, c); err != nil {
 		c.overloaded(err)
 	}
 }
@@ -314,7 +325,10 @@ func (in *inbound) leave(c *call) {
 		c.mcp.Rebase(old, in.req.Body)
 	}
 	c.req, c.stream = in.req, in.stream
-	c.mcp.Notifier = c
+	c.mcp.Notifier, c.mcp.Host = c, c
+	if c.session != nil && !in.conn.shared() {
+		c.stream.OnSilence(c.primeEvents)
+	}
 	if in.conn.shared() {
 		c.stream.Open("") // on HTTP+SSE the POST must not wait for the answer
 	}
@@ -323,16 +337,21 @@ func (in *inbound) leave(c *call) {
 	}
 }
 
-// Drain implements transport.Dispatcher. A WebSocket ends with its last call, a
-// legacy event stream at once, and any other HTTP exchange with its answer.
+// Drain implements transport.Dispatcher. A WebSocket ends with its last call,
+// subscriptions and legacy event streams at once, and any other HTTP exchange
+// with its answer.
 func (g *gate) Drain(l *transport.Link) {
 	cn := stateOf(l)
 	cn.mu.Lock()
 	cn.draining = true
-	bye, get := cn.rest(), cn.get
+	bye, get, out := cn.rest(), cn.get, cn.getOut
 	cn.mu.Unlock()
+	for _, c := range cn.listens() {
+		c.endListen("server is shutting down")
+	}
 	if get != nil {
-		get.stream.End()
+		out.End()
+		get.away(out)
 	}
 	if bye {
 		cn.goAway()
@@ -348,16 +367,18 @@ func (g *gate) Closed(l *transport.Link, why error) {
 	cn := stateOf(l)
 	cn.mu.Lock()
 	cn.closed = true
-	calls, sess, get := cn.calls, cn.session, cn.get
+	calls, sess, get, out := cn.calls, cn.session, cn.get, cn.getOut
 	cn.calls, cn.session, cn.get = nil, nil, nil
 	cn.mu.Unlock()
 	for _, c := range calls {
 		if cn.shared() || c.mcp.Modern {
 			c.cancel(errDisconnected)
+		} else {
+			c.leftAlone()
 		}
 	}
 	if get != nil {
-		get.close()
+		get.away(out)
 	}
 	if sess != nil {
 		reason := session.Disconnected

@@ -168,7 +168,7 @@ func (r *runningServer) try(ctx context.Context, method, body string, fields ...
 	raw, err := io.ReadAll(resp.Body)
 	if rep.stream = resp.Header.Get("Content-Type") == "text/event-stream"; rep.stream {
 		for line := range strings.Lines(string(raw)) {
-			if data, ok := strings.CutPrefix(line, "data: "); ok {
+			if data, ok := strings.CutPrefix(line, "data: "); ok && strings.TrimSpace(data) != "" { // else it primes
 				rep.messages = append(rep.messages, strings.TrimSpace(data))
 			}
 		}

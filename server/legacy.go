@@ -56,7 +56,7 @@ func (in *inbound) session(c *call) (*legacySession, *refusal) {
 
 // newSession is what initialize may make a session of.
 func (in *inbound) newSession() *legacySession {
-	s := &legacySession{}
+	s := &legacySession{replay: session.Replay{Budget: &in.gate.logs}}
 	if in.conn.shared() {
 		s.link = in.conn.link
 	}
@@ -82,7 +82,7 @@ func (in *inbound) find(h *transport.Header) (*legacySession, *refusal) {
 
 // revive gives a session that was sealed before a restart its state back.
 func (in *inbound) revive(reg *session.Session) (*legacySession, *refusal) {
-	s := &legacySession{reg: reg}
+	s := &legacySession{reg: reg, replay: session.Replay{Budget: &in.gate.logs}}
 	s.mcp = in.gate.mcp.RestoreSession(reg.ID(), reg.Version(), []byte(reg.Capabilities().JSON()), s)
 	if s.mcp == nil {
 		return nil, &refusal{404, invalidRequest("session uses a revision that is not served any more")}

@@ -210,7 +210,7 @@ func checkIntroduction(t *testing.T, w *wire) {
 	if w.modern() {
 		status, got := w.call("9", "server/discover", "", "", "")
 		const want = `{"jsonrpc":"2.0","id":9,"result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"test","version":"1"}},` +
-			`"ttlMs":0,"cacheScope":"public","supportedVersions":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"capabilities":{"tools":{}}}}`
+			`"ttlMs":0,"cacheScope":"public","supportedVersions":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"capabilities":{"logging":{},"tools":{"listChanged":true}}}}`
 		if got[0] != want || status != 0 && status != 200 {
 			t.Errorf("server/discover: %d\n%s\n%s", status, got[0], want)
 		}

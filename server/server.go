@@ -359,6 +359,8 @@ func (r *runState) serve() {
 			select {
 			case now := <-t.C:
 				g.sessions.Sweep(now)
+				g.sweepLogs(now)
+				r.cfg.MCP.SweepTasks(context.Background(), now)
 			case <-r.sweep:
 				return
 			}
@@ -392,6 +394,7 @@ func (r *runState) drain(wait func(context.Context) error) error {
 	})
 	err := wait(ctx)
 	last.Stop()
+	r.cfg.MCP.StopTasks()
 	r.release()
 	if err == nil && cut.Load() > 0 {
 		err = fmt.Errorf("%d calls did not end in time and were answered with an error", cut.Load())

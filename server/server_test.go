@@ -391,7 +391,7 @@ func TestHooksInfoStats(t *testing.T) {
 func TestGreeting(t *testing.T) {
 	r := serve(t, &Server{MCP: newTools().mcp, Greeting: true})
 	p := r.dial()
-	want(t, p, `{"jsonrpc":"2.0","id":"millrace-greeting","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"test","version":"1"}}}`)
+	want(t, p, `{"jsonrpc":"2.0","id":"millrace-greeting","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"logging":{},"tools":{"listChanged":true}},"serverInfo":{"name":"test","version":"1"}}}`)
 	p.send(`{"jsonrpc":"2.0","id":"millrace-greeting","error":{"code":-32601,"message":"no"}}`)
 	handshake(t, p, mcp.Version20251125)
 }

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,25 +23,52 @@ type legacySession struct {
 	link *transport.Link // of a WebSocket or stdio; nil on HTTP
 
 	owner pool.Owner // on HTTP, where calls outlive their connection
+	asked questions  // what the server has asked the client
 
-	mu      sync.Mutex
-	over    bool
-	calls   []*call // in flight, HTTP only: a cancellation comes on another connection
-	streams []*openStream
+	mu       sync.Mutex
+	over     bool
+	calls    []*call        // in flight, HTTP only: a cancellation comes on another connection
+	standby  []*eventStream // opened with GET, oldest first
+	replay   session.Replay
+	numbered map[uint64]*eventStream // those in replay that have not ended
 }
 
-// Notify implements mcp.Peer. On HTTP it goes out on the newest GET stream, and
-// nowhere when there is none.
-func (s *legacySession) Notify(msg []byte) {
+// Notify implements mcp.Peer. On HTTP it goes out on the newest GET stream, or
+// waits for the client to come back to it, and nowhere when there was none.
+func (s *legacySession) Notify(msg []byte) { s.send(msg, false) }
+
+// deliver is Notify for what must not be lost.
+func (s *legacySession) deliver(msg []byte) bool { return s.send(msg, true) }
+
+func (s *legacySession) send(msg []byte, keep bool) bool {
 	if s.link != nil {
-		s.link.Send(msg, true)
-		return
+		return s.link.Send(msg, !keep)
 	}
+	e := s.newestStandby()
+	return e != nil && e.send(msg, keep)
+}
+
+// newestStandby is the stream for what belongs to no call: "The server MUST send
+// each of its JSON-RPC messages on only one of the connected streams"
+// (25:basic/transports).
+func (s *legacySession) newestStandby() *eventStream {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.streams); n > 0 {
-		s.streams[n-1].stream.Notify(msg)
+	all := slices.Clone(s.standby)
+	s.mu.Unlock()
+	for _, e := range slices.Backward(all) {
+		if e.attached() {
+			return e
+		}
 	}
+	if n := len(all); n > 0 {
+		return all[n-1]
+	}
+	return nil
+}
+
+// Request implements mcp.Peer: it asks the client outside of any call.
+func (s *legacySession) Request(ctx context.Context, method string, params []byte) (json.RawMessage, error) {
+	return s.asked.ask(ctx, method, params, s.deliver, s.deliver)
 }
 
 // enter makes c a call of the session, which does not expire while it runs. The
@@ -50,7 +80,7 @@ func (s *legacySession) enter(c *call, limit int) error {
 	if s.over {
 		return errSessionOver
 	}
-	if len(s.calls) >= limit {
+	if live, _ := census(s.calls); live >= limit {
 		return errSessionBusy
 	}
 	s.reg.Hold()
@@ -79,14 +109,6 @@ func (s *legacySession) exit(c *call) {
 	}
 }
 
-// openStream is a legacy GET: a stream for what the server has to say on its
-// own account.
-type openStream struct {
-	stream  transport.Stream
-	session *legacySession
-	closed  bool // under the session's mu
-}
-
 // named finds the session that a legacy GET or DELETE is about; nil when the
 // request has been refused.
 func (in *inbound) named() *legacySession {
@@ -108,61 +130,61 @@ func (in *inbound) openStream() {
 	if sess == nil {
 		return
 	}
+	if id := in.req.Header.LastEventID; len(id) > 0 && in.replayed(sess, string(id)) {
+		return
+	}
+	in.detach()
+	// Open first: what ends the stream from here on finds one to end.
+	in.stream.Open(sess.reg.ID())
+	e := newEventStream(sess, nil, true)
+	if !in.conn.opens(e, in.stream) || !sess.open(e) {
+		in.stream.End()
+		return
+	}
+	e.mu.Lock()
+	e.attach(in.stream)
+	e.begin(0)
+	e.mu.Unlock()
+	if in.conn.isClosed() { // before it was attached
+		e.away(in.stream)
+	}
+}
+
+// detach makes the request one for any goroutine.
+func (in *inbound) detach() {
 	if !in.detached {
 		in.req, in.stream = in.req.Detach(false)
 		in.detached = true
 	}
-	// Open first: what ends the stream from here on finds one to end.
-	in.stream.Open(sess.reg.ID())
-	o := &openStream{stream: in.stream, session: sess}
-	in.conn.mu.Lock()
-	in.conn.get = o
-	ending := in.conn.draining || in.conn.closed
-	in.conn.mu.Unlock()
-	if ending || !sess.open(o) {
-		o.stream.End()
-	}
 }
 
-// maxStreams bounds the GET streams of one session; the oldest ends when a new
-// one comes, because clients reconnect without closing the old one first.
+// maxStreams bounds the GET streams of one session. When a new one comes the
+// oldest that nobody reads goes, else the oldest of all, because clients
+// reconnect without closing the old one first.
 const maxStreams = 8
 
-// open adds a stream; it is false when the session, or the stream's connection,
-// has ended meanwhile.
-func (s *legacySession) open(o *openStream) bool {
+// open adds a GET stream; it is false when the session has ended.
+func (s *legacySession) open(e *eventStream) bool {
 	s.mu.Lock()
-	if s.over || o.closed {
+	if s.over {
 		s.mu.Unlock()
 		return false
 	}
-	s.reg.Hold()
-	s.streams = append(s.streams, o)
-	var oldest *openStream
-	if len(s.streams) > maxStreams {
-		oldest = s.streams[0]
+	s.standby = append(s.standby, e)
+	var oldest *eventStream
+	if len(s.standby) > maxStreams {
+		i := max(0, slices.IndexFunc(s.standby, func(e *eventStream) bool { return !e.attached() }))
+		if s.standby[i] == e { // it is attached in a moment
+			i = 0
+		}
+		oldest = s.standby[i]
+		s.standby = slices.Delete(s.standby, i, i+1)
 	}
 	s.mu.Unlock()
 	if oldest != nil {
-		oldest.stream.End()
-		oldest.close()
+		oldest.end()
 	}
 	return true
-}
-
-// close takes the stream out of its session. It may be called twice.
-func (o *openStream) close() {
-	s := o.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o.closed = true
-	for i, other := range s.streams {
-		if other == o {
-			s.streams = append(s.streams[:i], s.streams[i+1:]...)
-			s.reg.Release(time.Now())
-			return
-		}
-	}
 }
 
 // endSession handles a legacy DELETE.
@@ -203,14 +225,21 @@ func (g *gate) sessionEnded(reg *session.Session) {
 	g.mcp.Detach(s.mcp)
 	s.mu.Lock()
 	s.over = true
-	calls, streams := s.calls, s.streams
-	s.calls, s.streams = nil, nil
+	calls, streams := s.calls, s.standby
+	for _, e := range s.numbered {
+		if !e.standby {
+			streams = append(streams, e)
+		}
+	}
+	s.calls, s.standby, s.numbered = nil, nil, nil
+	s.replay.Release()
 	s.mu.Unlock()
+	s.asked.close()
 	for _, c := range calls {
 		c.cancel(errSessionEnded)
 	}
-	for _, o := range streams {
-		o.stream.End()
+	for _, e := range streams {
+		e.end()
 	}
 }
 

@@ -42,6 +42,7 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 	s.running.Store(r)
 	defer func() { r.stopped(err) }()
 	defer r.release()
+	defer s.MCP.StopTasks()
 	r.began()
 	conn := transport.NewStdio(in, out, transport.StdioConfig{MaxMessage: s.MaxBody}, r.gate)
 	stop := make(chan struct{})
@@ -77,6 +78,9 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 // ends what is left of them.
 // It returns how many were left.
 func (r *runState) finishLink(l *transport.Link, grace time.Duration) (left int) {
+	for _, c := range stateOf(l).listens() {
+		c.endListen("server is shutting down")
+	}
 	t := time.NewTimer(grace)
 	defer t.Stop()
 	select {

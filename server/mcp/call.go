@@ -31,8 +31,18 @@ func (s *Server) resolveTool(c *Call) {
 	case !isObject(args):
 		c.fail(statusBadRequest, jsonrpc.CodeInvalidParams, "params.arguments must be an object")
 	default:
-		c.tool = s.snapshot().tools[string(c.name)]
+		c.tool = s.findTool(c.Session, c.name)
 	}
+}
+
+// findTool finds a tool by its name, one of a session's own first.
+func (s *Server) findTool(ss *ServerSession, name []byte) *serverTool {
+	if ss != nil {
+		if t := ss.ownTools()[string(name)]; t != nil {
+			return t
+		}
+	}
+	return s.snapshot().tools.byKey[string(name)]
 }
 
 var noArguments = []byte("{}")
@@ -60,26 +70,66 @@ func decodeCallTool(s *Server, c *Call) (Request, *jsonrpc.Error) {
 	} else {
 		f.params.Name = string(c.name)
 	}
+	f.call.subject = f.params.Name
 	if c.Meta.custom {
 		f.params.Meta = decodeMeta(c.Meta.raw)
 	}
-	return &f.request, nil
+	return f.interactive(c, &f.params.InputResponses, &f.params.RequestState)
 }
 
-// handleCallTool runs a tool between the checks of its arguments and output.
-func handleCallTool(ctx context.Context, _ string, request Request) (Result, error) {
+// handleCallTool finds a tool, and runs it, as a task where it is one.
+func handleCallTool(ctx context.Context, _ string, request Request) (res Result, err error) {
 	req := request.(*CallToolRequest)
 	s, call := req.Session.server, req.Session.call
 	t := call.tool
 	if t == nil || t.tool.Name != req.Params.Name { // middleware may have renamed it
-		t = s.snapshot().tools[req.Params.Name]
+		t = s.findTool(req.Session, []byte(req.Params.Name))
 	}
-	if t == nil {
+	if t == nil || s.opts.ToolFilter != nil && !s.opts.ToolFilter(ctx, req.caller(), t.tool) {
 		return nil, &jsonrpc.Error{
 			Code:    jsonrpc.CodeInvalidParams,
 			Message: "unknown tool " + strconv.Quote(shortName(req.Params.Name)),
 		}
 	}
+	call.tool = t
+	if t.tool.Task == TaskNever {
+		return t.run(ctx, req)
+	}
+	if t.tool.Task != TaskManual {
+		tctx, err := t.begin(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		ctx = tctx
+	}
+	done := false
+	defer func() { call.finishTask(res, err, done) }() // also when the handler panics
+	res, err = t.run(ctx, req)
+	done = true
+	return res, err
+}
+
+// begin makes a call a task if its client can handle one. An error is for a tool
+// that cannot run otherwise.
+func (t *serverTool) begin(ctx context.Context, req *CallToolRequest) (context.Context, error) {
+	if t.tool.Task == TaskRequired {
+		if err := req.Session.call.needTasks(); err != nil {
+			return nil, err
+		}
+	}
+	tctx, err := req.StartTask(ctx, nil)
+	switch {
+	case err == nil:
+		return tctx, nil
+	case t.tool.Task == TaskOptional && errors.Is(err, ErrNoTask):
+		return ctx, nil
+	}
+	return nil, err
+}
+
+// run runs a tool between the checks of its arguments and output.
+func (t *serverTool) run(ctx context.Context, req *CallToolRequest) (Result, error) {
+	s, call := req.Session.server, req.Session.call
 	if len(req.Params.Arguments) == 0 { // middleware again
 		req.Params.Arguments = json.RawMessage("{}")
 	}
@@ -87,18 +137,16 @@ func handleCallTool(ctx context.Context, _ string, request Request) (Result, err
 	if err := t.input.Validate(req.Params.Arguments); err != nil {
 		return t.refuse(call.rev, err)
 	}
-	res, err := t.handler(ctx, req)
+	answer, err := converse(ctx, req, func() (*CallToolResult, error) { return t.handler(ctx, req) })
 	if err != nil {
 		if wrong, ok := errors.AsType[*argumentError](err); ok {
 			return t.refuse(call.rev, wrong.err)
 		}
 		return nil, err
 	}
-	if res == nil {
-		res = &CallToolResult{}
-	}
-	if t.output == nil || res.IsError {
-		return res, nil
+	res, ok := answer.(*CallToolResult)
+	if !ok || res.NeedsInput() || t.output == nil || res.IsError {
+		return answer, nil
 	}
 	if err := t.checkOutput(res); err != nil {
 		s.log.LogAttrs(ctx, slog.LevelError, "mcp: a tool's output does not match its OutputSchema",

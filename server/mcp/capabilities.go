@@ -1,13 +1,52 @@
 package mcp
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"maps"
+)
 
 // ServerCapabilities are what a server can do, as clients are told.
 type ServerCapabilities struct {
 	Experimental map[string]any `json:"experimental,omitempty"`
 	// Extensions are settings by extension id; clients of 2026-07-28 see them.
-	Extensions map[string]any    `json:"extensions,omitempty"`
-	Tools      *ToolCapabilities `json:"tools,omitempty"`
+	Extensions  map[string]any          `json:"extensions,omitempty"`
+	Completions *CompletionCapabilities `json:"completions,omitempty"`
+	Logging     *LoggingCapabilities    `json:"logging,omitempty"`
+	Prompts     *PromptCapabilities     `json:"prompts,omitempty"`
+	Resources   *ResourceCapabilities   `json:"resources,omitempty"`
+	Tools       *ToolCapabilities       `json:"tools,omitempty"`
+}
+
+// AddExtension declares an extension; nil settings are an empty object.
+func (c *ServerCapabilities) AddExtension(name string, settings map[string]any) {
+	if c.Extensions == nil {
+		c.Extensions = make(map[string]any)
+	}
+	if settings == nil {
+		settings = map[string]any{}
+	}
+	c.Extensions[name] = settings
+}
+
+// CompletionCapabilities say that the server completes arguments.
+type CompletionCapabilities struct{}
+
+// LoggingCapabilities say that the server sends log messages to who asks.
+type LoggingCapabilities struct{}
+
+// PromptCapabilities describe the support of prompts.
+type PromptCapabilities struct {
+	// ListChanged: clients are told when the list of prompts changes.
+	ListChanged bool `json:"listChanged,omitempty"`
+}
+
+// ResourceCapabilities describe the support of resources.
+type ResourceCapabilities struct {
+	// ListChanged: clients are told when the list of resources or templates
+	// changes.
+	ListChanged bool `json:"listChanged,omitempty"`
+	// Subscribe: clients can watch a resource.
+	Subscribe bool `json:"subscribe,omitempty"`
 }
 
 // ToolCapabilities describe the support of tools.
@@ -72,25 +111,70 @@ type URLElicitationCapabilities struct{}
 // capabilities are those configured and inferred. A server that has no tools
 // yet does not claim to have any unless it is configured to.
 func (s *Server) capabilities(modern bool) *ServerCapabilities {
-	var caps ServerCapabilities
+	caps := ServerCapabilities{Logging: &LoggingCapabilities{}}
 	if s.opts.Capabilities != nil {
 		caps = *s.opts.Capabilities
 	}
-	if caps.Tools == nil && len(s.snapshot().sorted) > 0 {
+	reg := s.snapshot()
+	if caps.Tools == nil && reg.offers(toolKind) {
 		caps.Tools = &ToolCapabilities{ListChanged: true}
 	}
-	switch {
-	case !modern:
+	if caps.Prompts == nil && reg.offers(promptKind) {
+		caps.Prompts = &PromptCapabilities{ListChanged: true}
+	}
+	if caps.Resources == nil && reg.offers(resourceKind) {
+		caps.Resources = &ResourceCapabilities{ListChanged: true, Subscribe: true}
+	}
+	if caps.Completions == nil && s.opts.CompletionHandler != nil {
+		caps.Completions = &CompletionCapabilities{}
+	}
+	caps.Extensions = maps.Clone(caps.Extensions)
+	if !modern {
 		caps.Extensions = nil
-	case caps.Tools != nil:
-		// In the stateless era changes are told to subscriptions only.
-		caps.Tools = &ToolCapabilities{}
+		return &caps
+	}
+	if reg.tasks {
+		caps.AddExtension(TasksExtension, nil)
 	}
 	return &caps
 }
 
-// announces reports whether sessions are told of changes of the tools.
-func (s *Server) announces() bool {
+// declares reports whether the server declares a capability. They are the
+// conditions of capabilities, for who needs one of them often.
+func (s *Server) declaresList(k kind) bool {
+	c, reg := s.opts.Capabilities, s.snapshot()
+	switch {
+	case reg.offers(k):
+		return true
+	case c == nil:
+		return false
+	case k == toolKind:
+		return c.Tools != nil
+	case k == promptKind:
+		return c.Prompts != nil
+	}
+	return c.Resources != nil
+}
+
+func (s *Server) declaresLogging() bool {
+	return s.opts.Capabilities == nil || s.opts.Capabilities.Logging != nil
+}
+
+func (s *Server) declaresSubscribe() bool {
 	c := s.opts.Capabilities
-	return c == nil || c.Tools == nil || c.Tools.ListChanged
+	return s.declaresList(resourceKind) && (c == nil || c.Resources == nil || c.Resources.Subscribe)
+}
+
+// announces reports whether clients are told of changes of a list.
+func (s *Server) announces(k kind) bool {
+	c := s.opts.Capabilities
+	switch {
+	case c == nil:
+		return true
+	case k == toolKind:
+		return c.Tools == nil || c.Tools.ListChanged
+	case k == promptKind:
+		return c.Prompts == nil || c.Prompts.ListChanged
+	}
+	return c.Resources == nil || c.Resources.ListChanged
 }

@@ -65,18 +65,7 @@ func (c *EmbeddedResource) appendContent(dst []byte, rev revision) ([]byte, erro
 	if r == nil {
 		return dst, errNoResource
 	}
-	dst = append(dst, `{"type":"resource","resource":{"uri":`...)
-	dst = jsonrpc.AppendString(dst, r.URI)
-	dst = appendMember(dst, `,"mimeType":`, r.MIMEType)
-	if r.Blob != nil {
-		dst = append(dst, `,"blob":"`...)
-		dst = base64.StdEncoding.AppendEncode(dst, r.Blob)
-		dst = append(dst, '"')
-	} else {
-		dst = append(dst, `,"text":`...)
-		dst = jsonrpc.AppendString(dst, r.Text)
-	}
-	dst, err := appendTail(dst, nil, r.Meta, rev)
+	dst, err := r.appendContents(append(dst, `{"type":"resource","resource":`...), rev)
 	if err != nil {
 		return dst, err
 	}

@@ -20,6 +20,13 @@ var fast = sonic.Config{
 	SortMapKeys:    true,
 }.Froze()
 
+// strict is fast for what outlives the message it is decoded from.
+var strict = sonic.Config{
+	CaseSensitive:  true,
+	ValidateString: true,
+	CopyString:     true,
+}.Froze()
+
 // valid reports whether raw is one JSON value.
 func valid(raw []byte) bool { return sonic.Valid(raw) }
 

@@ -43,10 +43,12 @@ func (*DiscoverResult) isResult() {}
 // cacheable is for results made of the registry alone. Middleware may make
 // them depend on who asks, and 2026-07-28, caching, demands that "cacheScope
 // correctly reflects the intended visibility": then it is private unless the
-// middleware says otherwise.
-func (s *Server) cacheable() Cacheable {
+// middleware says otherwise. So is a list with a filter, on all its pages:
+// "Servers MUST apply the same cacheScope to all response pages". kinds stands
+// for no list.
+func (s *Server) cacheable(k kind) Cacheable {
 	c := Cacheable{TTLMs: int(s.opts.ListTTL.Milliseconds()), CacheScope: CacheScopePublic}
-	if s.receiving.Load() != nil {
+	if s.receiving.Load() != nil || k < kinds && s.filtered(k) {
 		c.CacheScope = CacheScopePrivate
 	}
 	return c
@@ -54,7 +56,7 @@ func (s *Server) cacheable() Cacheable {
 
 func (s *Server) discover() *DiscoverResult {
 	return &DiscoverResult{
-		Cacheable:         s.cacheable(),
+		Cacheable:         s.cacheable(kinds),
 		SupportedVersions: SupportedVersions(),
 		Capabilities:      s.capabilities(true),
 		Instructions:      s.opts.Instructions,

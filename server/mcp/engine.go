@@ -2,6 +2,8 @@ package mcp
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
@@ -68,6 +70,32 @@ type Notifier interface {
 type Peer interface {
 	// Notify is as in Notifier.
 	Notify(msg []byte)
+	// Request sends a request to the client and waits for the raw result. It ends
+	// with ctx; the client is told then. An error of the client is a
+	// *jsonrpc.Error. Any goroutine.
+	Request(ctx context.Context, method string, params []byte) (json.RawMessage, error)
+}
+
+// Host is what a call needs of its host beside an answer. Any goroutine.
+type Host interface {
+	Notifier
+	// Send is Notify for what must not be lost to a slow reader. It is false when
+	// the client cannot be sent anything ahead of the answer.
+	Send(msg []byte) bool
+	// Request is as in Peer, on the stream of the call. Calls of the stateless era
+	// have none.
+	Request(ctx context.Context, method string, params []byte) (json.RawMessage, error)
+	// Wait calls wait, in which the handler waits for a person: meanwhile its time
+	// limit does not run, and it counts for no worker. The error says that too many
+	// wait already; then wait is not called.
+	Wait(wait func()) error
+	// Answer sends msg, a whole response, as the answer to the call while its
+	// handler goes on; what Serve appends later is dropped. It is false when the
+	// call is over.
+	Answer(msg []byte) bool
+	// CloseStream ends the response stream of a legacy call; its client comes back
+	// for the rest after retry. It is false where that cannot be.
+	CloseStream(retry time.Duration) bool
 }
 
 // Call is one request or notification of a client that has passed the host's
@@ -91,6 +119,8 @@ type Call struct {
 	Principal *auth.Principal
 	// Notifier may be nil: then the call reports no progress.
 	Notifier Notifier
+	// Host may be nil: then the call cannot ask its client or become a task.
+	Host Host
 
 	// What Plan finds out.
 	planned bool
@@ -102,7 +132,8 @@ type Call struct {
 	name    []byte         // tools/call
 	args    []byte         // tools/call; never nil
 
-	active *activeCall // what handlers see of the call, once there is one
+	active    *activeCall   // what handlers see of the call, once there is one
+	listening *Subscription // subscriptions/listen
 }
 
 // Plan tells where and for how long c should run. It resolves the method and
@@ -115,7 +146,7 @@ func (s *Server) Plan(c *Call) Plan {
 	}
 	hooked := s.receiving.Load() != nil
 	if c.method.tool {
-		return s.planTool(c.tool, hooked)
+		return s.planTool(c.tool, hooked || s.filtered(toolKind))
 	}
 	if hooked || c.method.hook != nil && c.method.hook(s) {
 		return Plan{Class: ClassBlocking, Timeout: s.timeout(0)}
@@ -161,8 +192,8 @@ func (s *Server) resolve(c *Call) {
 		}
 		c.Meta = meta
 	}
-	m := methods[c.Method]
-	if m == nil || !m.serves(c.Modern) {
+	m := s.method(c.Method)
+	if m == nil || !m.serves(c.Modern) || m.offered != nil && !m.offered(s) && !c.hasOwn(m) {
 		c.fail(statusNotFound, jsonrpc.CodeMethodNotFound, "Method not found")
 		return
 	}
@@ -173,6 +204,11 @@ func (s *Server) resolve(c *Call) {
 	case m.tool:
 		s.resolveTool(c)
 	}
+}
+
+// hasOwn reports whether c is about tools and its session has some of its own.
+func (c *Call) hasOwn(m *method) bool {
+	return c.Session != nil && len(c.Session.ownTools()) > 0 && (m.tool || c.Method == methodListTools)
 }
 
 func (c *Call) fail(status, code int, message string) {
@@ -222,7 +258,7 @@ func (s *Server) Serve(ctx context.Context, c *Call, dst []byte) (out []byte, st
 		return jsonrpc.AppendError(dst, c.ID, c.failure), c.status
 	}
 	chain := s.receiving.Load()
-	if chain == nil && c.method.fast != nil {
+	if chain == nil && c.method.fast != nil && c.sameForAll(s) {
 		out, err := c.method.fast(s, c, jsonrpc.AppendResultHead(dst, c.ID))
 		if err != nil {
 			return jsonrpc.AppendError(dst, c.ID, err), statusOK
@@ -239,7 +275,27 @@ func (s *Server) Serve(ctx context.Context, c *Call, dst []byte) (out []byte, st
 	}
 	res, failed := handle(ctx, c.Method, req)
 	c.active.progress.end()
-	return s.respond(ctx, c, dst, res, failed), statusOK
+	return s.respond(ctx, c, dst, res, failed), failureStatus(c.rev, failed)
+}
+
+// sameForAll reports whether the answer to c does not depend on who asks.
+func (c *Call) sameForAll(s *Server) bool {
+	if c.method.hook != nil && c.method.hook(s) {
+		return false
+	}
+	return c.Session == nil || c.Method != methodListTools || len(c.Session.ownTools()) == 0
+}
+
+// failureStatus is the HTTP status of what a handler returned: 200, but for the
+// error for which the specification names another.
+func failureStatus(rev revision, failed error) int {
+	if failed == nil || !rev.modern() {
+		return statusOK
+	}
+	if e, ok := errors.AsType[*jsonrpc.Error](failed); ok && e != nil && e.Code == CodeMissingClientCapability {
+		return statusBadRequest
+	}
+	return statusOK
 }
 
 // malformed is the status for params that are not what the schema asks for.
@@ -331,17 +387,18 @@ func (s *Server) Notified(ctx context.Context, c *Call) {
 // HeaderParams returns which arguments of a tool are mirrored in HTTP headers,
 // nil when there are none or no such tool. The slice must not be changed.
 func (s *Server) HeaderParams(tool []byte) []schema.HeaderParam {
-	if t := s.snapshot().tools[string(tool)]; t != nil {
+	if t := s.snapshot().tools.byKey[string(tool)]; t != nil {
 		return t.headers
 	}
 	return nil
 }
 
-// SetKeys makes cursors those of k, so that they hold across processes with
-// the same keys. Until then they are sealed with a key of this process.
+// SetKeys makes cursors and the state of conversations those of k, so that they
+// hold across processes with the same keys. Until then they are sealed with a
+// key of this process.
 func (s *Server) SetKeys(k *seal.Keys) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cursors = k.Box(cursorPurpose)
+	s.cursors, s.states = k.Box(cursorPurpose), k.Box(statePurpose)
 	s.current.Store(nil) // cached pages hold cursors
 }

@@ -19,6 +19,11 @@ type wire struct {
 	mu   sync.Mutex
 	msgs []string
 	at   []time.Time
+
+	// As a Host: what a client answers, and what was answered early.
+	reply   func(method, params string) (json.RawMessage, error)
+	answers []string
+	waits   int
 }
 
 func (w *wire) Notify(msg []byte) {
@@ -27,6 +32,38 @@ func (w *wire) Notify(msg []byte) {
 	w.msgs = append(w.msgs, string(msg))
 	w.at = append(w.at, time.Now())
 }
+
+func (w *wire) Send(msg []byte) bool { w.Notify(msg); return true }
+
+// Request answers with what the test has put into replies, in order.
+func (w *wire) Request(ctx context.Context, method string, params []byte) (json.RawMessage, error) {
+	w.Notify(jsonrpc.AppendRequest(nil, []byte(`"s"`), method, params))
+	w.mu.Lock()
+	reply := w.reply
+	w.mu.Unlock()
+	if reply == nil {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return reply(method, string(params))
+}
+
+func (w *wire) Wait(wait func()) error {
+	w.mu.Lock()
+	w.waits++
+	w.mu.Unlock()
+	wait()
+	return nil
+}
+
+func (w *wire) Answer(msg []byte) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answers = append(w.answers, string(msg))
+	return true
+}
+
+func (w *wire) CloseStream(time.Duration) bool { return false }
 
 func (w *wire) take() []string {
 	w.mu.Lock()
@@ -81,7 +118,7 @@ func (c *client) parse(message string) (*Call, *jsonrpc.Error) {
 		Modern: c.session == nil, Version: c.version,
 	}
 	if c.notifier != nil {
-		call.Notifier = c.notifier
+		call.Notifier, call.Host = c.notifier, c.notifier
 	}
 	return call, err
 }

@@ -75,3 +75,11 @@ func handleInitialized(ctx context.Context, _ string, req Request) (Result, erro
 	}
 	return nil, nil
 }
+
+func handleRootsChanged(ctx context.Context, _ string, req Request) (Result, error) {
+	r := req.(*RootsListChangedRequest)
+	if h := r.Session.server.opts.RootsListChangedHandler; h != nil {
+		h(ctx, r)
+	}
+	return nil, nil
+}

@@ -2,13 +2,11 @@ package mcp
 
 import (
 	"context"
+	"errors"
+	"strconv"
 
 	"millrace/codec/jsonrpc"
 )
-
-// pageBytes ends a page of a list. Clients cap what they read: 1 MiB in one
-// event is a limit seen in practice.
-const pageBytes = 512 << 10
 
 // ListToolsParams are the parameters of tools/list.
 type ListToolsParams struct {
@@ -26,147 +24,263 @@ type ListToolsResult struct {
 	Tools      []*Tool `json:"tools"`
 }
 
-func (*ListToolsParams) isParams() {}
-func (*ListToolsResult) isResult() {}
-
-// page is a stretch of the sorted tools with its whole encoded result.
-type page struct {
-	from, to int
-	next     string
-	body     []byte
+// ListPromptsParams are the parameters of prompts/list.
+type ListPromptsParams struct {
+	Meta `json:"_meta,omitempty"`
+	// Cursor is NextCursor of the page before.
+	Cursor string `json:"cursor,omitempty"`
 }
 
-// page returns the page that begins with the tool at index from.
-func (s *Server) page(r *registry, rev revision, from int) (page, error) {
-	pages := r.pages[rev].Load()
-	if pages == nil {
-		var err error
-		if pages, err = s.paginate(r, rev); err != nil {
-			return page{}, err
-		}
-	}
-	for i := range *pages {
-		if (*pages)[i].from == from {
-			return (*pages)[i], nil
-		}
-	}
-	// The cursor is from before tools came or went.
-	return s.newPage(r, rev, from)
+// ListPromptsResult is the result of prompts/list.
+type ListPromptsResult struct {
+	Meta `json:"_meta,omitempty"`
+	Cacheable
+	// NextCursor is "" on the last page.
+	NextCursor string    `json:"nextCursor,omitempty"`
+	Prompts    []*Prompt `json:"prompts"`
 }
 
-// paginate makes the pages of rev that a client sees that starts at the
-// beginning.
-func (s *Server) paginate(r *registry, rev revision) (*[]page, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if pages := r.pages[rev].Load(); pages != nil {
-		return pages, nil
-	}
-	var pages []page
-	for from := 0; from == 0 || from < len(r.sorted); {
-		p, err := s.newPage(r, rev, from)
-		if err != nil {
-			return nil, err
-		}
-		pages = append(pages, p)
-		from = max(p.to, 1)
-	}
-	r.pages[rev].Store(&pages)
-	return &pages, nil
+// ListResourcesParams are the parameters of resources/list.
+type ListResourcesParams struct {
+	Meta `json:"_meta,omitempty"`
+	// Cursor is NextCursor of the page before.
+	Cursor string `json:"cursor,omitempty"`
 }
 
-func (s *Server) newPage(r *registry, rev revision, from int) (page, error) {
-	p := page{from: from, to: from}
-	size := 0
-	for p.to < len(r.sorted) && p.to-from < s.opts.PageSize {
-		size += r.sorted[p.to].size
-		if size > pageBytes && p.to > from {
-			break
-		}
-		p.to++
-	}
-	if p.to < len(r.sorted) {
-		p.next = r.sealCursor(methodListTools, r.sorted[p.to-1].tool.Name)
-	}
-	var err error
-	p.body, err = s.appendResult(nil, s.listResult(r, p), rev)
-	return p, err
+// ListResourcesResult is the result of resources/list.
+type ListResourcesResult struct {
+	Meta `json:"_meta,omitempty"`
+	Cacheable
+	// NextCursor is "" on the last page.
+	NextCursor string      `json:"nextCursor,omitempty"`
+	Resources  []*Resource `json:"resources"`
 }
 
-func (s *Server) listResult(r *registry, p page) *ListToolsResult {
-	res := &ListToolsResult{
-		Cacheable:  s.cacheable(),
-		NextCursor: p.next,
-		Tools:      make([]*Tool, 0, p.to-p.from),
-	}
-	for _, t := range r.sorted[p.from:p.to] {
-		res.Tools = append(res.Tools, t.tool)
-	}
-	return res
+// ListResourceTemplatesParams are the parameters of resources/templates/list.
+type ListResourceTemplatesParams struct {
+	Meta `json:"_meta,omitempty"`
+	// Cursor is NextCursor of the page before.
+	Cursor string `json:"cursor,omitempty"`
 }
 
-// appendListMembers appends the members of r that are its own.
-func (s *Server) appendListMembers(dst []byte, r *ListToolsResult, rev revision) ([]byte, error) {
-	tools := s.snapshot().tools
-	dst = append(dst, `"tools":[`...)
-	for i, t := range r.Tools {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		// Middleware may have put in tools that are not registered.
-		known := tools[t.Name]
-		if known == nil || known.tool != t {
-			encoded, err := encodeTool(t)
-			if err != nil {
+// ListResourceTemplatesResult is the result of resources/templates/list.
+type ListResourceTemplatesResult struct {
+	Meta `json:"_meta,omitempty"`
+	Cacheable
+	// NextCursor is "" on the last page.
+	NextCursor        string              `json:"nextCursor,omitempty"`
+	ResourceTemplates []*ResourceTemplate `json:"resourceTemplates"`
+}
+
+func (*ListToolsParams) isParams()             {}
+func (*ListPromptsParams) isParams()           {}
+func (*ListResourcesParams) isParams()         {}
+func (*ListResourceTemplatesParams) isParams() {}
+func (*ListToolsResult) isResult()             {}
+func (*ListPromptsResult) isResult()           {}
+func (*ListResourcesResult) isResult()         {}
+func (*ListResourceTemplatesResult) isResult() {}
+
+// The lists of a registry, for what is the same for all of them.
+func toolList(r *registry) *list[*serverTool]         { return r.tools }
+func promptList(r *registry) *list[*serverPrompt]     { return r.prompts }
+func resourceList(r *registry) *list[*serverResource] { return r.resources }
+func templateList(r *registry) *list[*serverTemplate] { return r.templates }
+
+// fastList answers a list that is the same for everybody from its encoded pages.
+func fastList[F feature](k kind, of func(*registry) *list[F]) func(*Server, *Call, []byte) ([]byte, *jsonrpc.Error) {
+	return func(s *Server, c *Call, dst []byte) ([]byte, *jsonrpc.Error) {
+		l := of(s.snapshot())
+		from := 0
+		if raw := c.Meta.beside.cursor; raw != nil && string(raw) != "null" {
+			cursor, ok := jsonrpc.Unquote(raw)
+			if !ok {
+				return dst, wrongType("params.cursor", "a string")
+			}
+			var err *jsonrpc.Error
+			if from, err = l.start(l.sorted, cursor); err != nil {
 				return dst, err
 			}
-			known = &serverTool{tool: t, encoded: encoded}
 		}
-		dst = known.appendTool(dst, rev)
+		return append(dst, l.page(s, c.rev, from, s.cacheable(k)).body...), nil
 	}
-	dst = append(dst, ']')
-	dst = appendMember(dst, `,"nextCursor":`, r.NextCursor)
-	if !rev.modern() {
-		return dst, nil
-	}
-	return appendMembers(append(dst, ','), r.Cacheable)
 }
 
-func decodeListTools(s *Server, c *Call) (Request, *jsonrpc.Error) {
-	return decodeParams[ListToolsParams](s, c)
+// pageFor returns the features of the page that begins at cursor, as the caller
+// of a request sees the list, and the cursor of the next page.
+func pageFor[F feature](l *list[F], features []F, cursor string, most int, visible func(F) bool) (page []F, next string, err error) {
+	from, wrong := l.start(features, cursor)
+	if wrong != nil {
+		return nil, "", wrong
+	}
+	page, more := cut(features[from:], most, visible)
+	return page, l.next(page, more), nil
 }
 
-func handleListTools(_ context.Context, _ string, req Request) (Result, error) {
+func handleListTools(ctx context.Context, _ string, req Request) (Result, error) {
 	r := req.(*ListToolsRequest)
 	s := r.Session.server
-	reg := s.snapshot()
-	from, wrong := reg.openCursor(methodListTools, r.Params.Cursor)
-	if wrong != nil {
-		return nil, wrong
-	}
-	p, err := s.page(reg, r.Session.call.rev, from)
+	l := s.snapshot().tools
+	page, next, err := pageFor(l, merged(l.sorted, r.Session.ownTools()), r.Params.Cursor, s.opts.PageSize, s.visibleTools(ctx, r.caller()))
 	if err != nil {
 		return nil, err
 	}
-	return s.listResult(reg, p), nil
+	res := &ListToolsResult{Cacheable: s.cacheable(toolKind), NextCursor: next, Tools: make([]*Tool, 0, len(page))}
+	for _, t := range page {
+		res.Tools = append(res.Tools, t.tool)
+	}
+	return res, nil
 }
 
-func fastListTools(s *Server, c *Call, dst []byte) ([]byte, *jsonrpc.Error) {
-	reg := s.snapshot()
-	from := 0
-	if raw := c.Meta.beside.cursor; raw != nil && string(raw) != "null" {
-		cursor, ok := jsonrpc.Unquote(raw)
-		if !ok {
-			return dst, wrongType("params.cursor", "a string")
+func handleListPrompts(ctx context.Context, _ string, req Request) (Result, error) {
+	r := req.(*ListPromptsRequest)
+	s := r.Session.server
+	l := s.snapshot().prompts
+	page, next, err := pageFor(l, l.sorted, r.Params.Cursor, s.opts.PageSize, s.visiblePrompts(ctx, r.caller()))
+	if err != nil {
+		return nil, err
+	}
+	res := &ListPromptsResult{Cacheable: s.cacheable(promptKind), NextCursor: next, Prompts: make([]*Prompt, 0, len(page))}
+	for _, p := range page {
+		res.Prompts = append(res.Prompts, p.prompt)
+	}
+	return res, nil
+}
+
+func handleListResources(ctx context.Context, _ string, req Request) (Result, error) {
+	r := req.(*ListResourcesRequest)
+	s := r.Session.server
+	l := s.snapshot().resources
+	page, next, err := pageFor(l, l.sorted, r.Params.Cursor, s.opts.PageSize, s.visibleResources(ctx, r.caller()))
+	if err != nil {
+		return nil, err
+	}
+	res := &ListResourcesResult{Cacheable: s.cacheable(resourceKind), NextCursor: next, Resources: make([]*Resource, 0, len(page))}
+	for _, f := range page {
+		res.Resources = append(res.Resources, f.resource)
+	}
+	return res, nil
+}
+
+func handleListTemplates(ctx context.Context, _ string, req Request) (Result, error) {
+	r := req.(*ListResourceTemplatesRequest)
+	s := r.Session.server
+	l := s.snapshot().templates
+	page, next, err := pageFor(l, l.sorted, r.Params.Cursor, s.opts.PageSize, s.visibleTemplates(ctx, r.caller()))
+	if err != nil {
+		return nil, err
+	}
+	res := &ListResourceTemplatesResult{
+		Cacheable: s.cacheable(templateKind), NextCursor: next, ResourceTemplates: make([]*ResourceTemplate, 0, len(page)),
+	}
+	for _, f := range page {
+		res.ResourceTemplates = append(res.ResourceTemplates, f.template)
+	}
+	return res, nil
+}
+
+// appendEntries appends the entries of a list as a handler or middleware left
+// them. find returns the registered feature of an entry, or makes one: middleware
+// may have put in others.
+func appendEntries[T any, F feature](dst []byte, entries []*T, rev revision, find func(*T) (F, error)) ([]byte, error) {
+	for i, e := range entries {
+		if e == nil {
+			return dst, errNilEntry
 		}
-		var err *jsonrpc.Error
-		if from, err = reg.openCursor(methodListTools, cursor); err != nil {
+		f, err := find(e)
+		if err != nil {
 			return dst, err
 		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = f.appendFeature(dst, rev)
 	}
-	p, err := s.page(reg, c.rev, from)
-	if err != nil {
-		return dst, &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "a tool cannot be encoded"}
+	return dst, nil
+}
+
+// appendListMembers appends the members of res, the result of a list, that are
+// its own. It is false when res is something else.
+func (s *Server) appendListMembers(dst []byte, res Result, rev revision) (out []byte, ok bool, err error) {
+	reg := s.snapshot()
+	var next string
+	var c Cacheable
+	switch r := res.(type) {
+	case *ListToolsResult:
+		next, c = r.NextCursor, r.Cacheable
+		dst, err = appendEntries(append(dst, `"tools":[`...), r.Tools, rev, func(t *Tool) (*serverTool, error) {
+			if known := reg.tools.byKey[t.Name]; known != nil && known.tool == t {
+				return known, nil
+			}
+			encoded, err := encodeTool(t)
+			return &serverTool{tool: t, encoded: encoded}, err
+		})
+	case *ListPromptsResult:
+		next, c = r.NextCursor, r.Cacheable
+		dst, err = appendEntries(append(dst, `"prompts":[`...), r.Prompts, rev, func(p *Prompt) (*serverPrompt, error) {
+			if known := reg.prompts.byKey[p.Name]; known != nil && known.prompt == p {
+				return known, nil
+			}
+			return newPrompt(p, nil)
+		})
+	case *ListResourcesResult:
+		next, c = r.NextCursor, r.Cacheable
+		dst, err = appendEntries(append(dst, `"resources":[`...), r.Resources, rev, func(f *Resource) (*serverResource, error) {
+			if known := reg.resources.byKey[f.URI]; known != nil && known.resource == f {
+				return known, nil
+			}
+			return newResource(f, nil)
+		})
+	case *ListResourceTemplatesResult:
+		next, c = r.NextCursor, r.Cacheable
+		dst, err = appendEntries(append(dst, `"resourceTemplates":[`...), r.ResourceTemplates, rev, func(f *ResourceTemplate) (*serverTemplate, error) {
+			if known := reg.templates.byKey[f.URITemplate]; known != nil && known.template == f {
+				return known, nil
+			}
+			return newTemplate(f, nil)
+		})
+	default:
+		return dst, false, nil
 	}
-	return append(dst, p.body...), nil
+	return appendListTail(append(dst, ']'), next, c, rev), true, err
+}
+
+var errNilEntry = errors.New("a list holds a nil entry")
+
+// entryTail is the JSON of what entries of lists share behind their own members.
+type entryTail struct{ annotations, icons, meta []byte }
+
+// encodeTail encodes what an entry carries beside strings.
+func encodeTail(a *Annotations, icons []Icon, m Meta) (t entryTail, err error) {
+	if t.annotations, err = encodePart("Annotations", a, a == nil); err != nil {
+		return t, err
+	}
+	if t.icons, err = encodePart("Icons", icons, len(icons) == 0); err != nil {
+		return t, err
+	}
+	t.meta, err = encodePart("Meta", m, len(m) == 0)
+	return t, err
+}
+
+// append appends the members and the closing brace.
+func (t *entryTail) append(dst []byte, rev revision) []byte {
+	dst = appendRaw(dst, `,"annotations":`, t.annotations)
+	if rev >= rev20251125 {
+		dst = appendRaw(dst, `,"icons":`, t.icons)
+	}
+	if rev >= rev20250618 {
+		dst = appendRaw(dst, `,"_meta":`, t.meta)
+	}
+	return append(dst, '}')
+}
+
+// appendMembers appends ttlMs and cacheScope.
+func (c Cacheable) appendMembers(dst []byte) []byte {
+	dst = append(dst, `"ttlMs":`...)
+	dst = strconv.AppendInt(dst, int64(max(c.TTLMs, 0)), 10)
+	dst = append(dst, `,"cacheScope":`...)
+	if c.CacheScope == "" {
+		c.CacheScope = CacheScopePrivate // the safe one
+	}
+	return jsonrpc.AppendString(dst, c.CacheScope)
 }

@@ -84,7 +84,9 @@ func TestPages(t *testing.T) {
 }
 
 func TestPageBytes(t *testing.T) {
-	s := NewServer(&Implementation{Name: "x"}, quiet())
+	o := quiet()
+	o.Capabilities = &ServerCapabilities{Tools: &ToolCapabilities{}} // or tools/list would not be there yet
+	s := NewServer(&Implementation{Name: "x"}, o)
 	add := func(name string, size int) {
 		AddTool(s, &Tool{Name: name, Description: strings.Repeat("d", size)}, echo)
 	}
@@ -174,14 +176,13 @@ func TestCaching(t *testing.T) {
 
 func TestPagesAreReused(t *testing.T) {
 	s := numbered(quiet(), "a")
-	first := s.snapshot()
-	one, _ := s.page(first, newest, 0)
-	two, _ := s.page(s.snapshot(), newest, 0)
+	first := func() page { return s.snapshot().tools.page(s, newest, 0, s.cacheable(toolKind)) }
+	one, two := first(), first()
 	if &one.body[0] != &two.body[0] {
 		t.Error("the page is encoded twice")
 	}
 	AddTool(s, &Tool{Name: "b"}, echo)
-	if three, _ := s.page(s.snapshot(), newest, 0); bytes.Equal(one.body, three.body) {
+	if three := first(); bytes.Equal(one.body, three.body) {
 		t.Error("the page is not encoded again after a change")
 	}
 }
@@ -216,7 +217,7 @@ func TestConcurrentChanges(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := len(s.snapshot().sorted); got != 1+4*25 {
+	if got := len(s.snapshot().tools.sorted); got != 1+4*25 {
 		t.Errorf("%d tools are left", got)
 	}
 }

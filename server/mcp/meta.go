@@ -60,7 +60,7 @@ type CallMeta struct {
 	raw    []byte
 	custom bool
 	// beside are other members of params, raw, found on the way.
-	beside struct{ name, arguments, cursor []byte }
+	beside struct{ name, arguments, cursor, inputResponses, requestState []byte }
 	parsed bool
 }
 
@@ -86,6 +86,10 @@ func ParseMeta(params []byte) (CallMeta, *jsonrpc.Error) {
 			m.beside.arguments = value
 		case "cursor":
 			m.beside.cursor = value
+		case "inputResponses":
+			m.beside.inputResponses = value
+		case "requestState":
+			m.beside.requestState = value
 		}
 	}
 	if m.raw == nil {
@@ -113,6 +117,9 @@ func (m *CallMeta) set(name, value []byte) *jsonrpc.Error {
 	case MetaKeyLogLevel:
 		if m.LogLevel, ok = jsonrpc.UnquoteView(value); !ok {
 			return wrongType(MetaKeyLogLevel, "a string")
+		}
+		if LoggingLevel(m.LogLevel).rank() == 0 {
+			return wrongType(MetaKeyLogLevel, "a logging level, such as info")
 		}
 	case MetaKeyClientInfo:
 		if m.ClientInfo = value; !isObject(value) {

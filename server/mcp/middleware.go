@@ -23,7 +23,7 @@ func (s *Server) AddReceivingMiddleware(middleware ...Middleware) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := MethodHandler(dispatch)
+	h := MethodHandler(s.dispatch)
 	if inner := s.receiving.Load(); inner != nil {
 		h = *inner
 	}

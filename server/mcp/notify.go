@@ -10,7 +10,7 @@ import (
 	"millrace/codec/jsonrpc"
 )
 
-// announceDelay gathers changes of the tools that come together.
+// announceDelay gathers changes of a list that come together.
 const announceDelay = 10 * time.Millisecond
 
 // ToolListChangedParams are the parameters of notifications/tools/list_changed.
@@ -18,7 +18,27 @@ type ToolListChangedParams struct {
 	Meta `json:"_meta,omitempty"`
 }
 
-func (*ToolListChangedParams) isParams() {}
+// PromptListChangedParams are the parameters of
+// notifications/prompts/list_changed.
+type PromptListChangedParams struct {
+	Meta `json:"_meta,omitempty"`
+}
+
+// ResourceListChangedParams are the parameters of
+// notifications/resources/list_changed.
+type ResourceListChangedParams struct {
+	Meta `json:"_meta,omitempty"`
+}
+
+func (*ToolListChangedParams) isParams()     {}
+func (*PromptListChangedParams) isParams()   {}
+func (*ResourceListChangedParams) isParams() {}
+
+// send passes a notification through the sending middleware.
+func (s *Server) send(ctx context.Context, method string, req Request) error {
+	_, err := (*s.sending.Load())(ctx, method, req)
+	return err
+}
 
 // transmit is the innermost sending MethodHandler.
 func (s *Server) transmit(_ context.Context, method string, req Request) (Result, error) {
@@ -26,42 +46,101 @@ func (s *Server) transmit(_ context.Context, method string, req Request) (Result
 	if ss == nil {
 		return nil, fmt.Errorf("mcp: %s without a session", method)
 	}
-	if p, ok := req.GetParams().(*ProgressNotificationParams); ok {
+	switch p := req.GetParams().(type) {
+	case *ProgressNotificationParams:
 		if ss.call == nil || ss.call.progress.notifier == nil {
 			return nil, errNoCall
 		}
 		return nil, ss.call.progress.report(p, ss.call.rev, time.Now())
+	case *LoggingMessageParams:
+		params, err := appendLogParams(nil, p)
+		if err != nil {
+			return nil, err
+		}
+		return nil, ss.notify(jsonrpc.AppendNotification(nil, method, params))
+	default:
+		params, err := json.Marshal(p)
+		if err != nil {
+			return nil, err
+		}
+		if string(params) == "{}" {
+			params = nil
+		}
+		return nil, ss.notify(jsonrpc.AppendNotification(nil, method, params))
 	}
-	if ss.peer == nil {
-		return nil, nil
-	}
-	params, err := json.Marshal(req.GetParams())
-	if err != nil {
-		return nil, err
-	}
-	if string(params) == "{}" {
-		params = nil
-	}
-	ss.peer.Notify(jsonrpc.AppendNotification(nil, method, params))
-	return nil, nil
 }
 
-// changed drops what was made of the tools, and tells attached sessions soon.
+// notify sends a notification: on the stream of the call that ss is the view
+// of, else on the session's own.
+func (ss *ServerSession) notify(msg []byte) error {
+	switch {
+	case ss.call != nil && ss.call.notifier != nil:
+		ss.call.notifier.Notify(msg)
+	case ss.peer != nil:
+		ss.peer.Notify(msg)
+	}
+	return nil
+}
+
+// notifySession sends what the engine has to say outside of calls.
+func (s *Server) notifySession(ss *ServerSession, n *news) {
+	ctx := context.Background()
+	c := &Call{Method: n.method}
+	defer func() {
+		if r := recover(); r != nil {
+			s.logPanic(ctx, c, r)
+		}
+	}()
+	if err := s.send(ctx, n.method, n.request(ss)); err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "mcp: a notification was not sent", c.attrs(err)...)
+	}
+}
+
+// changeOf is the news of a change of a list.
+func changeOf(method string) *news {
+	n := &news{method: method}
+	switch method {
+	case methodPromptsChanged:
+		n.request = func(ss *ServerSession) Request { return outgoing(ss, &PromptListChangedParams{}) }
+	case methodResourcesChanged:
+		n.request = func(ss *ServerSession) Request { return outgoing(ss, &ResourceListChangedParams{}) }
+	default:
+		n.request = func(ss *ServerSession) Request { return outgoing(ss, &ToolListChangedParams{}) }
+	}
+	return n
+}
+
+// changedMethod is the notification of a change of a list.
+func changedMethod(k kind) string {
+	switch k {
+	case toolKind:
+		return methodToolsChanged
+	case promptKind:
+		return methodPromptsChanged
+	}
+	return methodResourcesChanged
+}
+
+// changed drops what was made of the features, and tells who wants to know soon.
 // s.mu is held.
-func (s *Server) changed() {
+func (s *Server) changed(k kind) {
 	s.current.Store(nil)
-	if len(s.sessions) == 0 || s.announcing || !s.announces() {
+	if !s.announces(k) || len(s.sessions) == 0 && s.hub.empty() {
 		return
 	}
-	s.announcing = true
-	time.AfterFunc(announceDelay, s.announce)
+	if s.due == nil {
+		s.due = make(map[string]bool)
+		time.AfterFunc(announceDelay, s.announce)
+	}
+	s.due[changedMethod(k)] = true
 }
 
-// announce tells the sessions that are past their initialization that the
-// list of tools has changed.
+// announce tells sessions that are past their initialization, and subscriptions,
+// which lists have changed.
 func (s *Server) announce() {
 	s.mu.Lock()
-	s.announcing = false
+	due := s.due
+	s.due = nil
 	var sessions []*ServerSession
 	for _, ss := range s.sessions {
 		if ss.ready.Load() {
@@ -69,23 +148,11 @@ func (s *Server) announce() {
 		}
 	}
 	s.mu.Unlock()
-	for _, ss := range sessions {
-		s.announceTo(ss)
-	}
-}
-
-func (s *Server) announceTo(ss *ServerSession) {
-	ctx := context.Background()
-	c := &Call{Method: methodListChanged}
-	defer func() {
-		if r := recover(); r != nil {
-			s.logPanic(ctx, c, r)
+	for _, method := range sortedKeys(due) {
+		n := changeOf(method)
+		for _, ss := range sessions {
+			s.notifySession(ss, n)
 		}
-	}()
-	_, err := (*s.sending.Load())(ctx, methodListChanged, &ServerRequest[*ToolListChangedParams]{
-		Session: ss, Params: &ToolListChangedParams{}, Extra: &RequestExtra{},
-	})
-	if err != nil {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "mcp: a notification was not sent", c.attrs(err)...)
+		s.publish("", n)
 	}
 }

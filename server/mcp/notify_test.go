@@ -85,7 +85,7 @@ func TestListChangedThroughMiddleware(t *testing.T) {
 		c := dial(t, s, Version20251125)
 		s.Attach(c.session)
 		change := func() []string {
-			s.RemoveTools(s.snapshot().sorted[0].tool.Name)
+			s.RemoveTools(s.snapshot().tools.sorted[0].tool.Name)
 			time.Sleep(time.Second)
 			synctest.Wait()
 			return c.peer.take()

@@ -11,7 +11,7 @@ func (c *Call) Rebase(from, to []byte) {
 	for _, view := range [...]*[]byte{
 		&c.ID, &c.Params, &c.name, &c.args,
 		&m.ProtocolVersion, &m.ClientInfo, &m.ClientCapabilities, &m.ProgressToken, &m.LogLevel,
-		&m.raw, &m.beside.name, &m.beside.arguments, &m.beside.cursor,
+		&m.raw, &m.beside.name, &m.beside.arguments, &m.beside.cursor, &m.beside.inputResponses, &m.beside.requestState,
 	} {
 		*view = rebase(*view, from, to)
 	}

@@ -1,24 +1,22 @@
 package mcp
 
 import (
-	"cmp"
-	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"millrace/server/seal"
 )
 
-// registry is the tools at one time. What is made of them is encoded once, at
-// the first request that needs it.
+// registry is the features of a server at one time. What is made of them is
+// encoded once, at the first request that needs it.
 type registry struct {
-	tools   map[string]*serverTool
-	sorted  []*serverTool // by name
-	cursors *seal.Box
+	tools     *list[*serverTool]
+	prompts   *list[*serverPrompt]
+	resources *list[*serverResource]
+	templates *list[*serverTemplate]
+	states    *seal.Box // of requestState
+	tasks     bool      // a tool can become a task
 
-	mu         sync.Mutex // for filling what follows
-	pages      [revisions]atomic.Pointer[[]page]
 	discovered atomic.Pointer[[]byte]
 }
 
@@ -33,25 +31,17 @@ func (s *Server) snapshot() *registry {
 		return r
 	}
 	r := &registry{
-		tools:   maps.Clone(s.tools),
-		sorted:  slices.SortedFunc(maps.Values(s.tools), byName),
-		cursors: s.cursors,
+		tools:     newList(methodListTools, "tools", s.tools, s.cursors),
+		prompts:   newList(methodListPrompts, "prompts", s.prompts, s.cursors),
+		resources: newList(methodListResources, "resources", s.resources, s.cursors),
+		templates: newList(methodListTemplates, "resourceTemplates", s.templates, s.cursors),
+		states:    s.states,
+	}
+	for _, t := range r.tools.sorted {
+		r.tasks = r.tasks || t.tool.Task != TaskNever
 	}
 	s.current.Store(r)
 	return r
-}
-
-func byName(a, b *serverTool) int { return cmp.Compare(a.tool.Name, b.tool.Name) }
-
-// after returns the index of the first tool whose name is behind name.
-func (r *registry) after(name string) int {
-	i, found := slices.BinarySearchFunc(r.sorted, name, func(t *serverTool, name string) int {
-		return cmp.Compare(t.tool.Name, name)
-	})
-	if found {
-		i++
-	}
-	return i
 }
 
 // discover returns the encoded result of server/discover.
@@ -66,23 +56,72 @@ func (r *registry) discover(s *Server) ([]byte, error) {
 	return out, err
 }
 
-func (s *Server) add(t *serverTool) {
+// add puts f into features, one of the maps of s, and tells of the change.
+func add[F feature](s *Server, k kind, features map[string]F, f F) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tools[t.tool.Name] = t
-	s.changed()
+	features[f.key()] = f
+	s.changed(k)
+}
+
+// remove takes the features with the given keys out; unknown keys are ignored.
+func remove[F feature](s *Server, k kind, features map[string]F, keys []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := len(features)
+	for _, key := range keys {
+		delete(features, key)
+	}
+	if len(features) != before {
+		s.changed(k)
+	}
 }
 
 // RemoveTools removes the tools with the given names; unknown names are
 // ignored. Calls that have begun go on.
-func (s *Server) RemoveTools(names ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	before := len(s.tools)
-	for _, name := range names {
-		delete(s.tools, name)
+func (s *Server) RemoveTools(names ...string) { remove(s, toolKind, s.tools, names) }
+
+// RemovePrompts removes the prompts with the given names; unknown names are
+// ignored.
+func (s *Server) RemovePrompts(names ...string) { remove(s, promptKind, s.prompts, names) }
+
+// RemoveResources removes the resources with the given URIs; unknown ones are
+// ignored. Subscriptions to them stay.
+func (s *Server) RemoveResources(uris ...string) { remove(s, resourceKind, s.resources, uris) }
+
+// RemoveResourceTemplates removes the templates that were added with the given
+// URI templates; unknown ones are ignored.
+func (s *Server) RemoveResourceTemplates(uriTemplates ...string) {
+	remove(s, templateKind, s.templates, uriTemplates)
+}
+
+// offers reports whether there is something in a list.
+func (r *registry) offers(k kind) bool {
+	switch k {
+	case toolKind:
+		return len(r.tools.sorted) > 0
+	case promptKind:
+		return len(r.prompts.sorted) > 0
+	default:
+		return len(r.resources.sorted) > 0 || len(r.templates.sorted) > 0
 	}
-	if len(s.tools) != before {
-		s.changed()
+}
+
+// merged are the features of a list with those that one session has for itself;
+// on the same key the session's counts.
+func merged[F feature](sorted []F, own map[string]F) []F {
+	if len(own) == 0 {
+		return sorted
 	}
+	all := make([]F, 0, len(sorted)+len(own))
+	for _, f := range sorted {
+		if _, ok := own[f.key()]; !ok {
+			all = append(all, f)
+		}
+	}
+	for _, f := range own {
+		all = append(all, f)
+	}
+	slices.SortFunc(all, byKey[F])
+	return all
 }

@@ -76,6 +76,26 @@ type (
 	InitializedRequest = ServerRequest[*InitializedParams]
 	// DiscoverRequest is a server/discover.
 	DiscoverRequest = ServerRequest[*DiscoverParams]
+	// ListPromptsRequest is a prompts/list.
+	ListPromptsRequest = ServerRequest[*ListPromptsParams]
+	// GetPromptRequest is a prompts/get.
+	GetPromptRequest = ServerRequest[*GetPromptParams]
+	// ListResourcesRequest is a resources/list.
+	ListResourcesRequest = ServerRequest[*ListResourcesParams]
+	// ListResourceTemplatesRequest is a resources/templates/list.
+	ListResourceTemplatesRequest = ServerRequest[*ListResourceTemplatesParams]
+	// ReadResourceRequest is a resources/read.
+	ReadResourceRequest = ServerRequest[*ReadResourceParams]
+	// SubscribeRequest is a resources/subscribe.
+	SubscribeRequest = ServerRequest[*SubscribeParams]
+	// UnsubscribeRequest is a resources/unsubscribe.
+	UnsubscribeRequest = ServerRequest[*UnsubscribeParams]
+	// SubscriptionsListenRequest is a subscriptions/listen.
+	SubscriptionsListenRequest = ServerRequest[*SubscriptionsListenParams]
+	// CompleteRequest is a completion/complete.
+	CompleteRequest = ServerRequest[*CompleteParams]
+	// RootsListChangedRequest is a notifications/roots/list_changed.
+	RootsListChangedRequest = ServerRequest[*RootsListChangedParams]
 )
 
 // RequestExtra is what is known of a request beside the message.
@@ -154,26 +174,40 @@ func newFrame[T any, P interface {
 	} else {
 		f.session.sessionState = s.stateless
 	}
-	f.extra.Principal = c.Principal
-	if c.Principal == nil {
-		f.extra.Principal = auth.Anonymous
-	}
+	f.extra.Principal = f.call.principal
+	f.call.session = &f.session
 	f.request = ServerRequest[P]{Session: &f.session, Params: &f.params, Extra: &f.extra}
 	c.active = &f.call
 	return f
 }
 
-// decodeParams decodes params that encoding/json can decode, absent ones as
-// the zero value.
+// decode decodes the params of c, absent ones as the zero value, with names in
+// their exact case. Of _meta only what is not the protocol's own stays; what
+// results stays good after the call.
+func (f *frame[T, P]) decode(c *Call) *jsonrpc.Error {
+	params := P(&f.params)
+	if len(c.Params) > 0 {
+		if strict.Unmarshal(c.Params, params) != nil {
+			// encoding/json tells what is wrong without quoting the input.
+			var again T
+			return invalidParams(c.Method, json.Unmarshal(c.Params, &again))
+		}
+	}
+	params.SetMeta(nil)
+	if c.Meta.custom {
+		params.SetMeta(decodeMeta(c.Meta.raw))
+	}
+	return nil
+}
+
+// decodeParams is the decode of methods whose params need no further check.
 func decodeParams[T any, P interface {
 	*T
 	Params
 }](s *Server, c *Call) (Request, *jsonrpc.Error) {
 	f := newFrame[T, P](s, c)
-	if len(c.Params) > 0 {
-		if err := json.Unmarshal(c.Params, &f.params); err != nil {
-			return nil, invalidParams(c.Method, err)
-		}
+	if err := f.decode(c); err != nil {
+		return nil, err
 	}
 	return &f.request, nil
 }

@@ -16,12 +16,12 @@ var errNoResult = errors.New("neither a result nor an error")
 // io.modelcontextprotocol/* field in every result's _meta": the name and
 // version of the server. Icons may be long data: URIs, so that all but
 // server/discover leave out what is not needed to identify the server.
-func resultHead(impl *Implementation) []byte {
+func resultHead(resultType string, impl *Implementation) []byte {
 	info, err := json.Marshal(impl)
 	if err != nil {
 		panic("mcp: the Implementation cannot be encoded: " + err.Error())
 	}
-	return append([]byte(`"resultType":"complete","_meta":{"`+MetaKeyServerInfo+`":`), info...)
+	return append([]byte(`"resultType":"`+resultType+`","_meta":{"`+MetaKeyServerInfo+`":`), info...)
 }
 
 // appendResult appends res as a JSON object in the form of rev.
@@ -29,19 +29,37 @@ func (s *Server) appendResult(dst []byte, res Result, rev revision) ([]byte, err
 	if res == nil {
 		return dst, errNoResult
 	}
-	head := s.head
-	if _, ok := res.(*DiscoverResult); ok {
-		head = s.fullHead
-	}
-	dst, err := appendResultMeta(append(dst, '{'), head, res.GetMeta(), rev)
+	dst, err := appendResultMeta(append(dst, '{'), s.headOf(res), res.GetMeta(), rev)
 	if err != nil {
 		return dst, err
 	}
 	switch r := res.(type) {
 	case *CallToolResult:
+		if r.NeedsInput() || r.RequestState != "" {
+			dst, err = appendInputRequired(dst, r.InputRequests, r.RequestState, rev)
+			break
+		}
 		dst, err = r.appendMembers(dst, rev)
-	case *ListToolsResult:
-		dst, err = s.appendListMembers(dst, r, rev)
+	case *GetPromptResult:
+		if r.NeedsInput() || r.RequestState != "" {
+			dst, err = appendInputRequired(dst, r.InputRequests, r.RequestState, rev)
+			break
+		}
+		dst, err = r.appendMembers(dst, rev)
+	case *ReadResourceResult:
+		if r.NeedsInput() || r.RequestState != "" {
+			dst, err = appendInputRequired(dst, r.InputRequests, r.RequestState, rev)
+			break
+		}
+		dst, err = r.appendMembers(dst, rev)
+	case *CompleteResult:
+		dst, err = appendMembers(dst, struct {
+			Completion CompletionResultDetails `json:"completion"`
+		}{r.Completion})
+	case *TaskResult:
+		dst = r.appendMembers(dst)
+	case *CustomResult:
+		dst, err = r.appendMembers(dst)
 	case *InitializeResult:
 		v := *r
 		v.Meta = nil
@@ -50,8 +68,27 @@ func (s *Server) appendResult(dst []byte, res Result, rev revision) ([]byte, err
 		v := *r
 		v.Meta = nil
 		dst, err = appendMembers(dst, v)
+	default:
+		dst, _, err = s.appendListMembers(dst, r, rev)
 	}
 	return append(bytes.TrimSuffix(dst, []byte(",")), '}'), err
+}
+
+// headOf is what res begins with in the stateless era.
+func (s *Server) headOf(res Result) []byte {
+	switch r := res.(type) {
+	case *DiscoverResult:
+		return s.fullHead
+	case *TaskResult:
+		if r.handle {
+			return s.taskHead
+		}
+	case interactive:
+		if requests, state := r.wants(); requests != nil || state != "" {
+			return s.inputHead
+		}
+	}
+	return s.head
 }
 
 // appendResultMeta appends the members that all results have, each with a

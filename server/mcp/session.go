@@ -2,8 +2,13 @@ package mcp
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
+
+	"millrace/server/auth"
 )
 
 // ServerSession is one client as a handler sees it. Within a handler it also
@@ -26,14 +31,38 @@ type sessionState struct {
 	opening sync.Mutex
 	// ready: the client has sent notifications/initialized.
 	ready atomic.Bool
+	// level is the rank of the least severe log message the client wants; 0: none.
+	level atomic.Int32
+	// own are tools that only this session has.
+	own atomic.Pointer[map[string]*serverTool]
+
+	watched  map[string]struct{} // resources; under opening
+	detached bool                // under opening
 }
 
 // activeCall is what handlers can reach of a running call. All bytes are its
 // own.
 type activeCall struct {
-	server *Server
-	rev    revision
-	tool   *serverTool // as Plan found it; nil: none
+	server    *Server
+	session   *ServerSession // the view that the handler has
+	rev       revision
+	tool      *serverTool // as Plan found it; nil: none
+	method    string
+	id        []byte
+	principal *auth.Principal
+	notifier  Notifier
+	host      Host  // nil: the call cannot ask, become a task, or be cut off
+	logLevel  int32 // of the stateless era
+	origin    *Call // of subscriptions/listen only
+
+	// What a conversation is bound to, and whether there can be one.
+	subject     string
+	arguments   []byte
+	interactive bool
+
+	mu   sync.Mutex
+	talk *asking
+	run  *taskRun
 
 	// Raw members of _meta in the stateless era, copied.
 	clientInfo, clientCapabilities []byte
@@ -57,11 +86,12 @@ func (s *Server) Attach(ss *ServerSession) {
 	s.sessions[ss.sessionState] = ss
 }
 
-// Detach undoes Attach.
+// Detach undoes Attach, and ends the session's subscriptions.
 func (s *Server) Detach(ss *ServerSession) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.sessions, ss.sessionState)
+	s.mu.Unlock()
+	ss.unwatchAll(s)
 }
 
 func (*ServerSession) isSession() {}
@@ -123,17 +153,23 @@ func (ss *sessionState) open(p *InitializeParams, rev revision) bool {
 // start fills in what handlers may need of c. It copies, because c's bytes end
 // with Serve.
 func (a *activeCall) start(s *Server, c *Call) {
-	a.server, a.rev, a.tool = s, c.rev, c.tool
-	size := len(c.args)
+	a.server, a.rev, a.tool, a.method, a.principal = s, c.rev, c.tool, c.Method, c.Principal
+	if a.principal == nil {
+		a.principal = auth.Anonymous
+	}
+	a.notifier, a.host = c.Notifier, c.Host
 	info, caps := c.Meta.ClientInfo, c.Meta.ClientCapabilities
-	if !c.Modern {
+	if c.Modern {
+		a.logLevel = LoggingLevel(c.Meta.LogLevel).rank()
+	} else {
 		info, caps = nil, nil
 	}
 	token := c.Meta.ProgressToken
 	if c.Notifier == nil {
 		token = nil
 	}
-	if size += len(info) + len(caps) + len(token); size == 0 {
+	size := len(c.args) + len(info) + len(caps) + len(token) + len(c.ID)
+	if size == 0 {
 		return
 	}
 	own := make([]byte, 0, size)
@@ -145,9 +181,83 @@ func (a *activeCall) start(s *Server, c *Call) {
 		own = append(own, b...)
 		return own[from:len(own):len(own)]
 	}
-	a.clientInfo, a.clientCapabilities = keep(info), keep(caps)
+	a.clientInfo, a.clientCapabilities, a.id = keep(info), keep(caps), keep(c.ID)
 	if token != nil {
 		a.progress.token, a.progress.notifier = keep(token), c.Notifier
 	}
 	c.args = keep(c.args)
+	a.arguments = c.args
+}
+
+// maxOwnTools is how many tools one session may have for itself.
+const maxOwnTools = 256
+
+var errStateless = errors.New("mcp: only sessions up to " + Version20251125 + " have tools of their own: on " + Version20260728 + " lists do not depend on the connection")
+
+// ownTools are the tools that only this session has.
+func (ss *ServerSession) ownTools() map[string]*serverTool {
+	if own := ss.own.Load(); own != nil {
+		return *own
+	}
+	return nil
+}
+
+// AddTool adds a tool that only this session has, as Server.AddTool does for all.
+// It hides a tool of the server with the same name. The client is told that its
+// list has changed. It panics when the tool cannot be offered; the error is for
+// requests of 2026-07-28, and beyond 256 tools.
+func (ss *ServerSession) AddTool(t *Tool, h ToolHandler) error {
+	if ss.sessionState == ss.server.stateless {
+		return errStateless
+	}
+	st, err := ss.server.newTool(t, h)
+	if err != nil {
+		panic(fmt.Sprintf("mcp: AddTool %q: %v", t.Name, err))
+	}
+	return ss.changeTools(func(own map[string]*serverTool) error {
+		if _, ok := own[t.Name]; !ok && len(own) >= maxOwnTools {
+			return fmt.Errorf("mcp: a session may have %d tools of its own", maxOwnTools)
+		}
+		own[t.Name] = st
+		return nil
+	})
+}
+
+// RemoveTools removes tools that were added to this session; unknown names are
+// ignored.
+func (ss *ServerSession) RemoveTools(names ...string) {
+	_ = ss.changeTools(func(own map[string]*serverTool) error {
+		for _, name := range names {
+			delete(own, name)
+		}
+		return nil
+	})
+}
+
+// AddSessionTool adds a tool that only this session has, as the function AddTool
+// does for all; see ServerSession.AddTool.
+func AddSessionTool[In, Out any](ss *ServerSession, t *Tool, h ToolHandlerFor[In, Out]) error {
+	tool, handler, err := typed(t, h)
+	if err != nil {
+		panic(fmt.Sprintf("mcp: AddSessionTool %q: %v", t.Name, err))
+	}
+	return ss.AddTool(tool, handler)
+}
+
+// changeTools replaces the session's own tools by a changed copy.
+func (ss *ServerSession) changeTools(change func(map[string]*serverTool) error) error {
+	ss.opening.Lock()
+	own := maps.Clone(ss.ownTools())
+	if own == nil {
+		own = make(map[string]*serverTool)
+	}
+	err := change(own)
+	if err == nil {
+		ss.own.Store(&own)
+	}
+	ss.opening.Unlock()
+	if err == nil && ss.ready.Load() && ss.server.announces(toolKind) {
+		ss.server.notifySession(&ServerSession{sessionState: ss.sessionState}, changeOf(methodToolsChanged))
+	}
+	return err
 }

@@ -37,8 +37,10 @@ type Tool struct {
 	Class Class `json:"-"`
 	// Timeout is how long a call may take. Default: ServerOptions.ToolTimeout;
 	// negative: no limit. The handler's context ends with it. It does not hold
-	// for ClassInline.
+	// for ClassInline, nor for the part of a call that is a task.
 	Timeout time.Duration `json:"-"`
+	// Task is whether calls may become tasks. Default: TaskNever.
+	Task TaskMode `json:"-"`
 }
 
 // ToolAnnotations are hints on what a tool does; from 2025-03-26 on.
@@ -87,6 +89,12 @@ type CallToolParamsRaw struct {
 	Meta      `json:"_meta,omitempty"`
 	Name      string          `json:"name"`
 	Arguments json.RawMessage `json:"arguments,omitempty"`
+
+	// InputResponses are the client's answers to the InputRequests of an earlier
+	// result, and RequestState is the state that the result carried. What does not
+	// answer what was asked is left out.
+	InputResponses InputResponseMap `json:"-"`
+	RequestState   string           `json:"-"`
 }
 
 // CallToolResult is the result of a tool.
@@ -100,6 +108,14 @@ type CallToolResult struct {
 	StructuredContent any `json:"structuredContent,omitempty"`
 	// IsError tells the model that the tool failed.
 	IsError bool `json:"isError,omitempty"`
+
+	// InputRequests, when not nil, ask the client for input instead of answering:
+	// the handler is called again with its answers in the params, by key, and with
+	// RequestState. On 2026-07-28 the client does that (the state travels with it,
+	// sealed); for sessions and tasks the engine asks and calls again.
+	// ServerRequest.Elicit and its siblings are an easier way to the same.
+	InputRequests InputRequestMap `json:"inputRequests,omitempty"`
+	RequestState  string          `json:"requestState,omitempty"`
 
 	err error
 }
@@ -122,6 +138,9 @@ func (r *CallToolResult) SetError(err error) {
 	r.IsError, r.err = true, err
 }
 
+// NeedsInput reports whether the result asks the client for input.
+func (r *CallToolResult) NeedsInput() bool { return r.InputRequests != nil }
+
 // GetError returns what SetError was given, or nil.
 func (r *CallToolResult) GetError() error { return r.err }
 
@@ -133,10 +152,10 @@ type serverTool struct {
 	input   *schema.Validator
 	output  *schema.Validator // nil: no output schema
 	encoded encodedTool
-	size    int // of what appendTool appends for the newest revision
+	bytes   int // see feature.size
 }
 
-// encodedTool is the JSON of what appendTool puts together; nil when absent.
+// encodedTool is the JSON of what appendFeature puts together; nil when absent.
 type encodedTool struct {
 	input, output, annotations, icons, meta []byte
 	outputIsObject                          bool // has type "object"
@@ -152,8 +171,11 @@ func (s *Server) AddTool(t *Tool, h ToolHandler) {
 	if err != nil {
 		panic(fmt.Sprintf("mcp: AddTool %q: %v", t.Name, err))
 	}
-	s.add(st)
+	add(s, toolKind, s.tools, st)
 }
+
+func (t *serverTool) key() string { return t.tool.Name }
+func (t *serverTool) size() int   { return t.bytes }
 
 func (s *Server) newTool(t *Tool, h ToolHandler) (*serverTool, error) {
 	switch {
@@ -163,6 +185,10 @@ func (s *Server) newTool(t *Tool, h ToolHandler) (*serverTool, error) {
 		return nil, errors.New(`InputSchema is nil; use the function mcp.AddTool to infer it, or json.RawMessage(` + "`" + `{"type":"object"}` + "`" + `) to accept any arguments`)
 	case t.Class > ClassInline:
 		return nil, fmt.Errorf("%v is not a Class; use ClassBlocking, ClassCPU or ClassInline", t.Class)
+	case t.Task > TaskManual:
+		return nil, fmt.Errorf("%d is not a TaskMode", t.Task)
+	case t.Task != TaskNever && t.Class == ClassInline:
+		return nil, errors.New("a tool of ClassInline cannot be a task: it would hold up the event loop")
 	}
 	encoded, err := encodeTool(t)
 	if err != nil {
@@ -187,7 +213,7 @@ func (s *Server) newTool(t *Tool, h ToolHandler) (*serverTool, error) {
 			return nil, fmt.Errorf("OutputSchema: %w", err)
 		}
 	}
-	st.size = len(st.appendTool(nil, newest))
+	st.bytes = len(st.appendFeature(nil, newest))
 	for _, warning := range append(report.Warnings, st.input.Warnings()...) {
 		s.log.Warn("mcp: a tool may not work with every client", "tool", t.Name, "warning", warning)
 	}
@@ -228,8 +254,7 @@ func encodePart(what string, v any, absent bool) ([]byte, error) {
 	return raw, nil
 }
 
-// appendTool appends t as tools/list of rev has it.
-func (t *serverTool) appendTool(dst []byte, rev revision) []byte {
+func (t *serverTool) appendFeature(dst []byte, rev revision) []byte {
 	e := &t.encoded
 	dst = append(dst, `{"name":`...)
 	dst = jsonrpc.AppendString(dst, t.tool.Name)

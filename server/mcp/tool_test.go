@@ -229,8 +229,8 @@ func TestContentMarshal(t *testing.T) {
 
 type withMethods interface{ M() }
 
-type list struct {
-	Next *list `json:"next"`
+type chain struct {
+	Next *chain `json:"next"`
 }
 
 func TestCustom(t *testing.T) {
@@ -240,7 +240,7 @@ func TestCustom(t *testing.T) {
 		want bool
 	}{
 		{reflect.TypeFor[echoArgs](), unmarshaling, false},
-		{reflect.TypeFor[map[string][]*list](), unmarshaling, false},
+		{reflect.TypeFor[map[string][]*chain](), unmarshaling, false},
 		{reflect.TypeFor[any](), unmarshaling, false},
 		{reflect.TypeFor[[3]int](), unmarshaling, true},
 		{reflect.TypeFor[struct{ F func([3]int) }](), unmarshaling, false},

@@ -71,3 +71,37 @@ func FuzzCapabilities(f *testing.F) {
 		}
 	})
 }
+
+// FuzzReplayResume: an id that Resume takes is one that the log gave out, spelled
+// as it was, and what comes after it is what was sent.
+func FuzzReplayResume(f *testing.F) {
+	var r Replay
+	ids := map[string]int{} // events that come after
+	for range 3 {
+		s := r.Open(t0)
+		ids[r.Prime(s)] = 3
+		for left := 2; left >= 0; left-- {
+			ids[r.Append(t0, s, []byte("data"), left == 0)] = left
+		}
+	}
+	for id := range ids {
+		f.Add(id)
+		f.Add(id + "0")
+		f.Add("0" + id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		if parsed, ok := parseEventID(id); ok && (parsed.String() != id || len(id) > maxEventID) {
+			t.Fatalf("parseEventID(%q) = %v", id, parsed)
+		}
+		left, known := ids[id]
+		res, err := r.Resume(id)
+		switch {
+		case !known && err != ErrEvent:
+			t.Fatalf("Resume(%q) = %v, %v, want ErrEvent", id, res, err)
+		case known && (err != nil || len(res.Events) != left || !res.Done):
+			t.Fatalf("Resume(%q) = %v, %v, want %d events", id, res, err, left)
+		case known && left > 0 && ids[res.Events[0].ID] != left-1:
+			t.Fatalf("Resume(%q) begins with %q", id, res.Events[0].ID)
+		}
+	})
+}

@@ -147,7 +147,7 @@ func (h *Handler) Drain(c *loop.Conn) {
 // Alarm implements loop.Handler: an event stream, or a POST that should become
 // one, has been silent for long enough.
 func (h *Handler) Alarm(c *loop.Conn) {
-	if p := peerOf(c); p.open != nil && p.open.comment() {
+	if p := peerOf(c); p.open != nil && p.open.breakSilence() {
 		c.SetAlarm(c.Now().Add(h.cfg.CommentEvery))
 	}
 }

@@ -35,7 +35,8 @@ type httpStream struct {
 
 	mu    sync.Mutex
 	state streamState
-	held  bool // no event stream, see Hold
+	held  bool   // no event stream, see Hold
+	quiet func() // see OnSilence
 }
 
 type streamState uint8
@@ -48,7 +49,7 @@ const (
 
 func (s *httpStream) reset(p *peer, r *http1.Request) {
 	s.peer, s.conn, s.exchange = p, p.conn, p.conn.Exchange()
-	s.local, s.state, s.held = true, streamSilent, false
+	s.local, s.state, s.held, s.quiet = true, streamSilent, false, nil
 	s.chunked = r.Minor() > 0
 	s.head = r.Method() == http1.MethodHead
 	s.keep = p.conn.KeepAlive()
@@ -149,6 +150,28 @@ func (s *httpStream) appendSwitching(dst []byte) []byte {
 		}
 	}
 	return dst
+}
+
+// OnSilence implements Stream.
+func (s *httpStream) OnSilence(f func()) {
+	s.mu.Lock()
+	s.quiet = f
+	s.mu.Unlock()
+}
+
+// breakSilence makes a silent exchange an event stream, or keeps one visibly
+// alive. It returns false when the exchange is over. Loop only.
+func (s *httpStream) breakSilence() bool {
+	s.mu.Lock()
+	quiet := s.quiet
+	if s.state != streamSilent || s.held {
+		quiet = nil
+	}
+	s.mu.Unlock()
+	if quiet != nil {
+		quiet()
+	}
+	return s.comment()
 }
 
 // Hold implements Stream.

@@ -256,6 +256,9 @@ func (w *ssePost) Send(e Event) bool {
 // Hold implements Stream: the answer is not on this exchange.
 func (w *ssePost) Hold() {}
 
+// OnSilence implements Stream.
+func (w *ssePost) OnSilence(func()) {}
+
 // Open implements Stream: the message is accepted.
 func (w *ssePost) Open(string) { w.accept() }
 

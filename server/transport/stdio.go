@@ -344,6 +344,9 @@ func (s stdioStream) Respond(r Response) {
 // Hold implements Stream: there is nothing to hold.
 func (s stdioStream) Hold() {}
 
+// OnSilence implements Stream.
+func (s stdioStream) OnSilence(func()) {}
+
 // Open implements Stream: there is nothing to open.
 func (s stdioStream) Open(string) {}
 

@@ -209,6 +209,11 @@ type Stream interface {
 	// Respond sends the answer and ends the request. The first call counts;
 	// what a later one brings is dropped.
 	Respond(r Response)
+	// OnSilence has f called, on the connection's loop, before an answer that has
+	// taken Config.SilentFor becomes an event stream for that reason, so that the
+	// first event is f's. Once only, before anything is sent. It does nothing
+	// where no answer becomes an event stream.
+	OnSilence(f func())
 	// Hold keeps the answer from becoming an event stream by notifications or
 	// by taking long: it will carry a session id, which has no place later.
 	Hold()

@@ -137,6 +137,9 @@ func (s *wsStream) Respond(r Response) {
 // Hold implements Stream: a WebSocket has no event streams.
 func (s *wsStream) Hold() {}
 
+// OnSilence implements Stream.
+func (s *wsStream) OnSilence(func()) {}
+
 // Open implements Stream: a WebSocket needs no opening.
 func (s *wsStream) Open(string) {}
 

@@ -1,0 +1,3 @@
+module millrace/cmd/everything/conformance
+
+go 1.26.0

@@ -1,0 +1,249 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"millrace/pool"
+	"millrace/pool/buffer"
+	"millrace/server/mcp"
+	"millrace/server/transport"
+)
+
+// This file makes a call the mcp.Host of its handler: the ways back to the client
+// beside the answer. Any goroutine.
+
+// Notify implements mcp.Notifier: nothing is sent for a call that has ended.
+func (c *call) Notify(msg []byte) { c.sendAhead(msg, false) }
+
+// Send implements mcp.Host.
+func (c *call) Send(msg []byte) bool { return c.sendAhead(msg, true) }
+
+func (c *call) sendAhead(msg []byte, keep bool) bool {
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	if c.state.Load() != callRunning || !c.push(msg, keep) {
+		return false
+	}
+	c.gate.counters.sent.Inc()
+	return true
+}
+
+// push sends ahead of the answer: in a session over HTTP on a stream that the
+// client can come back to.
+func (c *call) push(msg []byte, keep bool) bool {
+	if e := c.eventStream(true); e != nil {
+		return e.send(msg, keep)
+	}
+	return c.stream.Send(transport.Event{Data: msg, Keep: keep})
+}
+
+// eventStream is the resumable stream of the call; nil where there is none, or
+// not yet unless create is set. The requests of a batch share one stream, which
+// cannot be resumed.
+func (c *call) eventStream(create bool) *eventStream {
+	if c.session == nil || c.conn.shared() || c.session.reg == nil {
+		return nil
+	}
+	if _, batched := c.stream.(*batchItem); batched {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.events == nil && create {
+		c.events = newEventStream(c.session, c.stream, false)
+	}
+	return c.events
+}
+
+// primeEvents makes a call that is silent for long one that its client can come
+// back to.
+func (c *call) primeEvents() {
+	if e := c.eventStream(true); e != nil && !c.over() {
+		e.prime()
+	}
+}
+
+// respond sends the one answer.
+func (c *call) respond(r transport.Response) {
+	if e := c.eventStream(false); e != nil {
+		e.respond(r)
+		return
+	}
+	c.stream.Respond(r)
+}
+
+// endStream ends the exchange without an answer.
+func (c *call) endStream() {
+	if e := c.eventStream(false); e != nil {
+		e.end()
+		return
+	}
+	c.stream.End()
+}
+
+// leftAlone notes that the connection of a legacy call over HTTP is gone: the
+// call goes on, and what it has to say waits for its client to come back.
+func (c *call) leftAlone() {
+	if e := c.eventStream(false); e != nil {
+		e.away(c.stream)
+	}
+}
+
+// Request implements mcp.Host.
+func (c *call) Request(ctx context.Context, method string, params []byte) (json.RawMessage, error) {
+	if c.session == nil {
+		return nil, errNoStream
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(c, cancel) // nobody needs the answer when the call is over
+	defer stop()
+	return c.session.asked.ask(ctx, method, params, c.Send, c.tell)
+}
+
+// tell sends what the client should know also when the call has just ended.
+func (c *call) tell(msg []byte) bool { return c.push(msg, true) }
+
+// maxWaiting is how many calls of one connection or session may wait for a
+// person at once.
+const maxWaiting = 256
+
+var (
+	errInlineWaits = errors.New("a tool of ClassInline cannot ask the client: it would hold up the event loop")
+	errManyWait    = errors.New("too many requests of this client wait for its user already")
+)
+
+// Wait implements mcp.Host.
+func (c *call) Wait(wait func()) error {
+	if c.owner == nil {
+		return errInlineWaits
+	}
+	if c.manyWait() {
+		return errManyWait
+	}
+	begun := time.Now()
+	c.waiting.Add(1)
+	defer func() {
+		c.paused.Add(int64(time.Since(begun)))
+		c.waiting.Add(-1)
+	}()
+	return c.gate.pool.Suspend(c.class, c.owner, wait)
+}
+
+func (c *call) manyWait() bool {
+	if c.session != nil && !c.conn.shared() {
+		c.session.mu.Lock()
+		defer c.session.mu.Unlock()
+		_, waiting := census(c.session.calls)
+		return waiting >= maxWaiting
+	}
+	c.conn.mu.Lock()
+	defer c.conn.mu.Unlock()
+	_, waiting := census(c.conn.calls)
+	return waiting >= maxWaiting
+}
+
+// Answer implements mcp.Host: the call is over for its client, and its handler
+// goes on.
+func (c *call) Answer(msg []byte) bool {
+	c.ending.Lock()
+	c.handed.Store(true) // before the handler can return
+	ok := c.state.CompareAndSwap(callRunning, callAnswered)
+	if !ok {
+		c.handed.Store(false)
+	}
+	c.ending.Unlock()
+	if !ok {
+		return false
+	}
+	body := buffer.Get()
+	body.B = append(body.B, msg...)
+	c.answer(body, 200)
+	c.leave()
+	return true
+}
+
+// CloseStream implements mcp.Host.
+func (c *call) CloseStream(retry time.Duration) bool {
+	e := c.eventStream(true)
+	return e != nil && c.session.mcp.Version() >= mcp.Version20250326 && e.disconnect(retry)
+}
+
+// listen opens the subscription of a subscriptions/listen. It holds no worker:
+// where user code has a say one opens it, else this goroutine.
+func (in *inbound) listen(c *call, plan mcp.Plan) {
+	in.leave(c)
+	// What the subscription needs of the message it has copied: the body goes when
+	// it is open, and the id is looked up for as long as it lives.
+	c.mcp.ID = bytes.Clone(c.mcp.ID)
+	if err := in.conn.enter(c, in.gate.maxInFlight); err != nil {
+		c.refuse(in, err)
+		return
+	}
+	if plan.Class == mcp.ClassInline {
+		c.listen()
+		return
+	}
+	if err := in.gate.pool.Submit(pool.Blocking, &in.conn.owner, listenTask{c}); err != nil {
+		c.overloaded(err)
+	}
+}
+
+// listenTask opens a subscription on a worker.
+type listenTask struct{ call *call }
+
+// Run implements pool.Task.
+func (t listenTask) Run() { t.call.listen() }
+
+// listen runs the opening; afterwards the call is in flight without a goroutine.
+func (c *call) listen() {
+	defer c.release()
+	if !c.state.CompareAndSwap(callPending, callRunning) {
+		return // cancelled while it was queued
+	}
+	body := buffer.Get()
+	sub, out, status := c.gate.mcp.Listen(c, &c.mcp, body.B)
+	body.B = out
+	if sub == nil {
+		if c.state.CompareAndSwap(callRunning, callAnswered) {
+			c.answer(body, status)
+		} else {
+			buffer.Put(body)
+		}
+		c.leave()
+		return
+	}
+	buffer.Put(body)
+	c.ending.Lock()
+	c.sub = sub
+	gone := c.over() // cancelled meanwhile, by who did not find the subscription
+	c.ending.Unlock()
+	if gone {
+		sub.Close()
+	} else if c.conn.isDraining() {
+		c.endListen("server is shutting down")
+	}
+}
+
+// endListen ends a subscription on the server's initiative.
+func (c *call) endListen(reason string) {
+	c.ending.Lock()
+	sub := c.sub
+	ok := sub != nil && c.state.CompareAndSwap(callRunning, callAnswered)
+	c.ending.Unlock()
+	if !ok {
+		return
+	}
+	sub.Close()
+	if c.conn.shared() {
+		c.stream.Send(transport.Event{Data: sub.AppendCancelled(nil, reason), Keep: true})
+	}
+	body := buffer.Get()
+	body.B = sub.AppendEnd(body.B)
+	c.answer(body, 200)
+	c.leave()
+}

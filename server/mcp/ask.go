@@ -1,0 +1,471 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"millrace/codec/jsonrpc"
+)
+
+// maxQuestions bounds how many questions may be open in one call.
+const maxQuestions = 64
+
+// maxKey bounds the key of a question in bytes.
+const maxKey = 256
+
+// Elicit asks the user of the client through a form or a URL, and returns the
+// answer. key names the question within the call: two questions need two keys.
+//
+// On 2026-07-28 a server cannot send requests. There Elicit returns the answer
+// if the client has given it already; otherwise it notes the question and
+// returns ErrInputRequired, and once the handler has returned (whatever it
+// returns) the client is asked and the handler run again, from its start, with
+// the answer. What stands before a question must therefore be repeatable:
+// reading is, sending a mail is not. Use Once for values that must stay the
+// same. In sessions of older revisions, and in tasks, the handler simply waits;
+// its time limit does not run meanwhile.
+//
+// Other errors: the client has not declared the capability (error -32021 on
+// 2026-07-28), params that may not be sent, ctx, and in sessions the client's
+// own error. An answer that does not match the requested schema counts as none.
+// Any goroutine of the handler may call it.
+//
+// It implements client/elicitation of 2026-07-28.
+func (r *ServerRequest[P]) Elicit(ctx context.Context, key string, params *ElicitParams) (*ElicitResult, error) {
+	return askOne[*ElicitResult](ctx, r.Session, key, params)
+}
+
+// Sample asks the model of the client, as Elicit asks its user.
+func (r *ServerRequest[P]) Sample(ctx context.Context, key string, params *CreateMessageParams) (*CreateMessageResult, error) {
+	res, err := askOne[*CreateMessageWithToolsResult](ctx, r.Session, key, params)
+	if err != nil {
+		return nil, err
+	}
+	return res.single()
+}
+
+// SampleWithTools is Sample for a model that may use tools.
+func (r *ServerRequest[P]) SampleWithTools(ctx context.Context, key string, params *CreateMessageWithToolsParams) (*CreateMessageWithToolsResult, error) {
+	return askOne[*CreateMessageWithToolsResult](ctx, r.Session, key, params)
+}
+
+// ListRoots asks the client for its roots, as Elicit asks its user.
+func (r *ServerRequest[P]) ListRoots(ctx context.Context, key string) (*ListRootsResult, error) {
+	return askOne[*ListRootsResult](ctx, r.Session, key, &ListRootsParams{})
+}
+
+// Ask asks several questions at once, by key, and returns the answers: values
+// of type *ElicitResult, *CreateMessageWithToolsResult and *ListRootsResult. It
+// returns ErrInputRequired while one of them is missing. See Elicit.
+func (r *ServerRequest[P]) Ask(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
+	return r.Session.ask(ctx, questions)
+}
+
+// Once calls fn at the first run of a handler only and keeps what it returns
+// for the runs after questions; out is a pointer to a value that encoding/json
+// can decode it into. What has to be kept travels with the client, sealed: it
+// must be small, 256 KiB for all of a call together. An error of fn is returned
+// and not kept.
+func (r *ServerRequest[P]) Once(_ context.Context, key string, out any, fn func() (any, error)) error {
+	if r.Session.call == nil {
+		return errNoAsking
+	}
+	return r.Session.call.once(key, out, fn)
+}
+
+// CloseStream ends the event stream of the call, and the client comes back for
+// the rest after retry: a long call need not keep a connection open. It is false
+// where that cannot be: over WebSocket and stdio, on 2026-07-28, and for clients
+// that take no event stream.
+//
+// It implements "server-side disconnect" of 2025-11-25, basic/transports.
+func (r *ServerRequest[P]) CloseStream(retry time.Duration) bool {
+	call := r.Session.call
+	return call != nil && call.host != nil && !call.rev.modern() && call.host.CloseStream(retry)
+}
+
+var errNoAsking = errors.New("mcp: a client can only be asked by the handler of a running call")
+
+// askOne asks one question. A is the type of its answer.
+func askOne[A InputResponse](ctx context.Context, ss *ServerSession, key string, q InputRequest) (answer A, err error) {
+	answers, err := ss.ask(ctx, InputRequestMap{key: q})
+	if err != nil {
+		return answer, err
+	}
+	return answers[key].(A), nil
+}
+
+func (ss *ServerSession) ask(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
+	if ss.call == nil {
+		return nil, errNoAsking
+	}
+	if err := ss.call.mayAsk(questions); err != nil {
+		return nil, err
+	}
+	return ss.call.askAll(ctx, questions)
+}
+
+// asking is the conversation of one call with its client.
+type asking struct {
+	mu sync.Mutex
+	// given are the client's answers by key, raw: those of earlier rounds, which
+	// are sealed, and those that came with the request.
+	given map[string]json.RawMessage
+	used  map[string]bool // keys of given that this run has asked for
+	kept  map[string]json.RawMessage
+	asked InputRequestMap // of this run, without an answer
+	auto  int             // questions without a key of their own
+}
+
+// conversation returns the call's asking, made when first needed.
+func (a *activeCall) conversation() *asking {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.talk == nil {
+		a.talk = &asking{}
+	}
+	return a.talk
+}
+
+// questions are what this run has asked without an answer.
+func (a *activeCall) questions() InputRequestMap {
+	a.mu.Lock()
+	t := a.talk
+	a.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.asked
+}
+
+// askedByResult reports whether the client is asked by the result of the call.
+func (a *activeCall) askedByResult() bool { return a.rev.modern() && a.task() == nil }
+
+// mayAsk checks questions before they are asked: "Servers MUST NOT send an
+// inputRequests that the client has not declared support for in its
+// capabilities" (2026-07-28, basic/patterns/mrtr).
+func (a *activeCall) mayAsk(questions InputRequestMap) error {
+	if len(questions) > maxQuestions {
+		return fmt.Errorf("mcp: %d questions at once; %d are allowed", len(questions), maxQuestions)
+	}
+	have := a.capabilities()
+	for _, key := range sortedKeys(questions) {
+		q := questions[key]
+		if key == "" || len(key) > maxKey {
+			return fmt.Errorf("mcp: the key of a question must have 1 to %d bytes", maxKey)
+		}
+		if err := checkInputRequest(q); err != nil {
+			return fmt.Errorf("mcp: question %q: %w", key, err)
+		}
+		if declares(have, q) {
+			continue
+		}
+		if a.rev.modern() {
+			return missingCapability(neededCapability(q))
+		}
+		return fmt.Errorf("the client cannot be asked: it has not declared the capability that %s needs", inputMethod(q))
+	}
+	return nil
+}
+
+// capabilities are those of the client of the call.
+func (a *activeCall) capabilities() *ClientCapabilities {
+	p := a.session.InitializeParams()
+	if p == nil {
+		return nil
+	}
+	return p.Capabilities
+}
+
+// askAll returns the answers to questions that may be asked.
+func (a *activeCall) askAll(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
+	if t := a.task(); t != nil {
+		return t.ask(ctx, questions)
+	}
+	if a.rev.modern() {
+		if !a.interactive {
+			return nil, fmt.Errorf("mcp: a client of %s can be asked by tools, prompts and resources only", a.rev.version())
+		}
+		return a.conversation().recall(questions)
+	}
+	return a.interview(ctx, questions)
+}
+
+// recall returns the answers that are there already, or notes the questions.
+func (t *asking) recall(questions InputRequestMap) (InputResponseMap, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	answers := make(InputResponseMap, len(questions))
+	for key, q := range questions {
+		raw, ok := t.given[key]
+		if !ok {
+			continue
+		}
+		// "If the client fails to send all the information requested ... the server
+		// SHOULD respond with a new InputRequiredResult" (mrtr, "Error Handling"):
+		// an answer that is none counts as missing.
+		if answer, err := parseInputResponse(q, raw); err == nil {
+			answers[key] = answer
+			if t.used == nil {
+				t.used = make(map[string]bool)
+			}
+			t.used[key] = true
+		}
+	}
+	if len(answers) == len(questions) {
+		return answers, nil
+	}
+	for key, q := range questions {
+		if answers[key] != nil {
+			continue
+		}
+		if len(t.asked) >= maxQuestions {
+			return nil, fmt.Errorf("mcp: more than %d open questions in one call", maxQuestions)
+		}
+		if t.asked == nil {
+			t.asked = make(InputRequestMap)
+		}
+		t.asked[key] = q
+	}
+	return nil, ErrInputRequired
+}
+
+// interview asks the client of a session, all questions at once, and waits.
+// Repeated keys are asked once.
+func (a *activeCall) interview(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
+	t := a.conversation()
+	answers, open := t.known(questions)
+	if len(open) == 0 {
+		return answers, nil
+	}
+	if a.host == nil {
+		return nil, errNoWayBack
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.server.opts.InputTimeout)
+	defer cancel()
+	var failed error
+	if err := a.host.Wait(func() { failed = a.question(ctx, cancel, open, answers) }); err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return answers, nil
+}
+
+// question sends questions to the client of a session, all at once, and collects
+// the answers. After an error the others are given up with cancel.
+func (a *activeCall) question(ctx context.Context, cancel func(), open InputRequestMap, answers InputResponseMap) (failed error) {
+	type reply struct {
+		key    string
+		answer InputResponse
+		raw    json.RawMessage
+		err    error
+	}
+	replies := make(chan reply, len(open))
+	for key, q := range open {
+		go func() {
+			r := reply{key: key}
+			r.answer, r.raw, r.err = request(ctx, a.host, q, a.rev)
+			replies <- r
+		}()
+	}
+	for range open {
+		r := <-replies
+		if r.err != nil && failed == nil {
+			failed = fmt.Errorf("asking the client (%s): %w", r.key, r.err)
+			cancel()
+		}
+		if r.err == nil {
+			answers[r.key] = r.answer
+			a.conversation().remember(r.key, r.raw)
+		}
+	}
+	return failed
+}
+
+var errNoWayBack = errors.New("mcp: there is no way to ask the client of this call")
+
+// known splits questions into answers that are there and those still open.
+func (t *asking) known(questions InputRequestMap) (InputResponseMap, InputRequestMap) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	answers, open := make(InputResponseMap, len(questions)), make(InputRequestMap)
+	for key, q := range questions {
+		if raw, ok := t.given[key]; ok {
+			if answer, err := parseInputResponse(q, raw); err == nil {
+				answers[key] = answer
+				continue
+			}
+		}
+		open[key] = q
+	}
+	return answers, open
+}
+
+func (t *asking) remember(key string, raw json.RawMessage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.given == nil {
+		t.given = make(map[string]json.RawMessage)
+	}
+	t.given[key] = raw
+}
+
+// ClientError is the error with which a client answered a request of the server.
+// It is not the answer to the client's own request: that is what the handler
+// makes of it.
+type ClientError struct{ Err *jsonrpc.Error }
+
+// Error implements error.
+func (e *ClientError) Error() string {
+	return fmt.Sprintf("the client answered with error %d: %s", e.Err.Code, e.Err.Message)
+}
+
+// requester sends requests to a client.
+type requester interface {
+	Request(ctx context.Context, method string, params []byte) (json.RawMessage, error)
+}
+
+// request sends q to the client of a session and returns its answer.
+func request(ctx context.Context, to requester, q InputRequest, rev revision) (InputResponse, json.RawMessage, error) {
+	params, err := appendInputParams(nil, q, rev)
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := to.Request(ctx, inputMethod(q), params)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer, err := parseInputResponse(q, raw)
+	return answer, raw, err
+}
+
+// once implements Once.
+func (a *activeCall) once(key string, out any, fn func() (any, error)) error {
+	t := a.conversation()
+	t.mu.Lock()
+	raw, ok := t.kept[key]
+	t.mu.Unlock()
+	if !ok {
+		v, err := fn()
+		if err != nil {
+			return err
+		}
+		if raw, err = json.Marshal(v); err != nil {
+			return fmt.Errorf("mcp: Once %q: %w", key, err)
+		}
+		t.mu.Lock()
+		if t.kept == nil {
+			t.kept = make(map[string]json.RawMessage)
+		}
+		t.kept[key] = raw
+		t.mu.Unlock()
+	}
+	return json.Unmarshal(raw, out)
+}
+
+// autoKey names a question that has no key: by its place in the order of asking,
+// which is the same in every run.
+func (a *activeCall) autoKey() string {
+	t := a.conversation()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.auto++
+	return "question-" + strconv.Itoa(t.auto)
+}
+
+// Elicit asks the user of the client, in the form of the official SDK. Within
+// the handler of a call it is ServerRequest.Elicit with a key of its own, which
+// counts the questions of the call: they must come in the same order in every
+// run. Outside of calls it needs a session of 2025-06-18 or 2025-11-25 with a
+// stream that the client has opened, and blocks the caller until ctx ends.
+func (ss *ServerSession) Elicit(ctx context.Context, params *ElicitParams) (*ElicitResult, error) {
+	return askAnywhere[*ElicitResult](ctx, ss, params)
+}
+
+// CreateMessage asks the model of the client; see Elicit.
+func (ss *ServerSession) CreateMessage(ctx context.Context, params *CreateMessageParams) (*CreateMessageResult, error) {
+	res, err := askAnywhere[*CreateMessageWithToolsResult](ctx, ss, params)
+	if err != nil {
+		return nil, err
+	}
+	return res.single()
+}
+
+// CreateMessageWithTools asks the model of the client, which may use tools; see
+// Elicit.
+func (ss *ServerSession) CreateMessageWithTools(ctx context.Context, params *CreateMessageWithToolsParams) (*CreateMessageWithToolsResult, error) {
+	return askAnywhere[*CreateMessageWithToolsResult](ctx, ss, params)
+}
+
+// ListRoots asks the client for its roots; see Elicit.
+func (ss *ServerSession) ListRoots(ctx context.Context, params *ListRootsParams) (*ListRootsResult, error) {
+	if params == nil {
+		params = &ListRootsParams{}
+	}
+	return askAnywhere[*ListRootsResult](ctx, ss, params)
+}
+
+// Ping asks the client of a session for a sign of life.
+func (ss *ServerSession) Ping(ctx context.Context, _ *PingParams) error {
+	to := ss.wayBack()
+	if to == nil {
+		return errNoWayBack
+	}
+	_, err := to.Request(ctx, methodPing, nil)
+	return err
+}
+
+// wayBack is how requests reach the client of a session; nil: not at all.
+func (ss *ServerSession) wayBack() requester {
+	if ss.call != nil && ss.call.host != nil && !ss.call.rev.modern() {
+		return ss.call.host
+	}
+	if ss.peer != nil {
+		return ss.peer
+	}
+	return nil
+}
+
+func askAnywhere[A InputResponse](ctx context.Context, ss *ServerSession, q InputRequest) (answer A, err error) {
+	if ss.call != nil {
+		return askOne[A](ctx, ss, ss.call.autoKey(), q)
+	}
+	p := ss.InitializeParams()
+	if err := checkInputRequest(q); err != nil {
+		return answer, fmt.Errorf("mcp: %w", err)
+	}
+	to := ss.wayBack()
+	if p == nil || to == nil {
+		return answer, errNoWayBack
+	}
+	if !declares(p.Capabilities, q) {
+		return answer, fmt.Errorf("the client cannot be asked: it has not declared the capability that %s needs", inputMethod(q))
+	}
+	res, _, err := request(ctx, to, q, ss.version)
+	if err != nil {
+		return answer, err
+	}
+	return res.(A), nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// invalidState is the answer to a requestState that is not of this call. It does
+// not say why.
+func invalidState() *jsonrpc.Error {
+	return &jsonrpc.Error{
+		Code:    jsonrpc.CodeInvalidParams,
+		Message: "params.requestState is not valid for this request, or has expired; begin again without it",
+	}
+}

@@ -1,0 +1,295 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"millrace/codec/jsonrpc"
+)
+
+// taskTable knows the tasks of a server: those that are running here, and when
+// those in the store may be forgotten. Any goroutine.
+type taskTable struct {
+	server *Server
+	store  TaskStore
+
+	mu      sync.Mutex
+	running map[string]*taskRun
+	stored  map[string]storedTask
+	count   map[string]int // of stored, by principal
+	stopped bool
+}
+
+// storedTask is what is known of a task without asking the store.
+type storedTask struct {
+	principal string
+	expires   time.Time // zero: never
+}
+
+func newTaskTable(s *Server, store TaskStore) *taskTable {
+	if store == nil {
+		store = &memoryTasks{records: make(map[string]TaskRecord)}
+	}
+	return &taskTable{
+		server: s, store: store,
+		running: make(map[string]*taskRun), stored: make(map[string]storedTask), count: make(map[string]int),
+	}
+}
+
+// RecoverTasks takes over what the TaskStore holds from an earlier process:
+// tasks that were working then have failed. The host calls it before it serves.
+func (s *Server) RecoverTasks(ctx context.Context) error {
+	for r, err := range s.tasks.store.All(ctx) {
+		if err != nil {
+			return fmt.Errorf("reading tasks: %w", err)
+		}
+		if s.tasks.isRunning(r.ID) {
+			continue
+		}
+		if !r.Status.Final() {
+			r.Status, r.InputRequests, r.Updated = TaskFailed, nil, time.Now()
+			r.StatusMessage = "the server was restarted while the task was working"
+			r.Error = errorObject(&jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: r.StatusMessage})
+			if err := s.tasks.store.Put(ctx, r); err != nil {
+				return fmt.Errorf("storing a task: %w", err)
+			}
+		}
+		s.tasks.note(r)
+	}
+	return nil
+}
+
+// SweepTasks forgets tasks whose time to live is over at now. The host calls it
+// about once a second; it may block on the store.
+func (s *Server) SweepTasks(ctx context.Context, now time.Time) {
+	for _, id := range s.tasks.expired(now) {
+		if err := s.tasks.store.Delete(ctx, id); err != nil {
+			s.log.Error("mcp: an expired task was not deleted", "err", err)
+			continue
+		}
+		s.tasks.forget(id)
+	}
+}
+
+// StopTasks fails the tasks that are running and takes no new ones; the host
+// calls it at the end of a drain.
+func (s *Server) StopTasks() {
+	s.tasks.mu.Lock()
+	s.tasks.stopped = true
+	var running []*taskRun
+	for _, t := range s.tasks.running {
+		running = append(running, t)
+	}
+	s.tasks.mu.Unlock()
+	for _, t := range running {
+		t.end(TaskFailed, nil, &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "the server was stopped while the task was working"})
+	}
+}
+
+// ResumeTasks undoes StopTasks, for a host that serves again.
+func (s *Server) ResumeTasks() {
+	s.tasks.mu.Lock()
+	defer s.tasks.mu.Unlock()
+	s.tasks.stopped = false
+}
+
+func (tt *taskTable) isRunning(id string) bool {
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	return tt.running[id] != nil
+}
+
+// note remembers a stored task. A second note of the same changes nothing.
+func (tt *taskTable) note(r *TaskRecord) {
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	tt.noteLocked(r)
+}
+
+func (tt *taskTable) noteLocked(r *TaskRecord) {
+	if _, ok := tt.stored[r.ID]; !ok {
+		tt.count[r.Principal]++
+	}
+	st := storedTask{principal: r.Principal}
+	if r.TTL > 0 {
+		st.expires = r.Created.Add(r.TTL)
+	}
+	tt.stored[r.ID] = st
+}
+
+func (tt *taskTable) forget(id string) {
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	st, ok := tt.stored[id]
+	if !ok {
+		return
+	}
+	delete(tt.stored, id)
+	if tt.count[st.principal]--; tt.count[st.principal] <= 0 {
+		delete(tt.count, st.principal)
+	}
+}
+
+// expired lists the tasks that may be deleted: not those that still run, whose
+// context ends at the same time.
+func (tt *taskTable) expired(now time.Time) (ids []string) {
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	for id, st := range tt.stored {
+		if !st.expires.IsZero() && now.After(st.expires) && tt.running[id] == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// start stores a new task.
+func (tt *taskTable) start(t *taskRun) error {
+	most := tt.server.opts.MaxTasks
+	tt.mu.Lock()
+	if tt.stopped || tt.count[t.rec.Principal] >= most {
+		tt.mu.Unlock()
+		return fmt.Errorf("%w: %w", ErrNoTask, &jsonrpc.Error{
+			Code: codeTooMany, Message: fmt.Sprintf("too many tasks: %d are kept", most),
+		})
+	}
+	tt.noteLocked(&t.rec)
+	tt.running[t.rec.ID] = t
+	tt.mu.Unlock()
+	if err := tt.store.Put(t.ctx, &t.rec); err != nil {
+		tt.ended(t)
+		tt.forget(t.rec.ID)
+		return fmt.Errorf("storing the task: %w", err)
+	}
+	return nil
+}
+
+// ended takes a task out of those that run.
+func (tt *taskTable) ended(t *taskRun) {
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	delete(tt.running, t.rec.ID)
+}
+
+// errUnknownTask is also for the tasks of others: which of the two, nobody
+// learns.
+func errUnknownTask(id string) error {
+	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown task %q", shortName(id))}
+}
+
+// find returns a principal's task that runs here, or nil when it is only stored.
+func (tt *taskTable) find(id, principal string) (*taskRun, error) {
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	if st, ok := tt.stored[id]; ok && st.principal != principal {
+		return nil, errUnknownTask(id)
+	}
+	return tt.running[id], nil
+}
+
+func (tt *taskTable) known(ctx context.Context, id, principal string) bool {
+	_, err := tt.get(ctx, id, principal)
+	return err == nil
+}
+
+func (tt *taskTable) get(ctx context.Context, id, principal string) (*TaskRecord, error) {
+	t, err := tt.find(id, principal)
+	if err != nil {
+		return nil, err
+	}
+	if t != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		rec := t.rec
+		return &rec, nil
+	}
+	rec, err := tt.store.Get(ctx, id)
+	switch {
+	case errors.Is(err, ErrTaskNotFound), err == nil && (rec == nil || rec.Principal != principal):
+		return nil, errUnknownTask(id)
+	case err != nil:
+		return nil, fmt.Errorf("reading the task: %w", err)
+	}
+	return rec, nil
+}
+
+func (tt *taskTable) update(ctx context.Context, id, principal string, given map[string]json.RawMessage) error {
+	t, err := tt.find(id, principal)
+	if err != nil {
+		return err
+	}
+	if t == nil {
+		_, err := tt.get(ctx, id, principal) // nothing is open in a task that does not run
+		return err
+	}
+	return t.answer(ctx, given)
+}
+
+func (tt *taskTable) cancel(ctx context.Context, id, principal string) error {
+	t, err := tt.find(id, principal)
+	if err != nil {
+		return err
+	}
+	if t == nil {
+		_, err := tt.get(ctx, id, principal)
+		return err
+	}
+	t.end(TaskCancelled, nil, nil)
+	return nil
+}
+
+// memoryTasks is the TaskStore of servers that have no other: what it holds ends
+// with the process.
+type memoryTasks struct {
+	mu      sync.Mutex
+	records map[string]TaskRecord
+}
+
+// Put implements TaskStore.
+func (m *memoryTasks) Put(_ context.Context, r *TaskRecord) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records[r.ID] = *r
+	return nil
+}
+
+// Get implements TaskStore.
+func (m *memoryTasks) Get(_ context.Context, id string) (*TaskRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.records[id]
+	if !ok {
+		return nil, ErrTaskNotFound
+	}
+	return &r, nil
+}
+
+// Delete implements TaskStore.
+func (m *memoryTasks) Delete(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.records, id)
+	return nil
+}
+
+// All implements TaskStore.
+func (m *memoryTasks) All(context.Context) iter.Seq2[*TaskRecord, error] {
+	m.mu.Lock()
+	all := make([]TaskRecord, 0, len(m.records))
+	for _, r := range m.records {
+		all = append(all, r)
+	}
+	m.mu.Unlock()
+	return func(yield func(*TaskRecord, error) bool) {
+		for i := range all {
+			if !yield(&all[i], nil) {
+				return
+			}
+		}
+	}
+}
