@@ -391,6 +391,24 @@ func TestNetHTTPComments(t *testing.T) {
 	})
 }
 
+// What is said when a POST has been silent for long comes first, and once.
+func TestNetHTTPOnSilence(t *testing.T) {
+	w := httptest.NewRecorder()
+	s := newNetStream(NewHTTPHandler(Config{}, &script{}), w, httptest.NewRequest("POST", "/", http.NoBody))
+	s.OnSilence(func() { s.Send(Event{ID: "e0", Keep: true}) })
+	s.alive()
+	s.flush()
+	s.alive()
+	s.flush()
+	s.Respond(ok(pong))
+	s.serve(t.Context())
+	s.close()
+	s.alive()
+	if got, want := w.Body.String(), "id: e0\ndata: \n\n: \n\ndata: "+pong+"\n\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // No comment makes an event stream of an answer that will carry a session id, or
 // of one for a client that takes none.
 func TestNetHTTPStaysSilent(t *testing.T) {

@@ -43,6 +43,7 @@ type netStream struct {
 	state     streamState
 	stream    bool   // an event stream was opened
 	held      bool   // no event stream, see Hold
+	quiet     func() // see OnSilence
 	sessionID string // for the head of the event stream
 	events    []byte // of the stream, not yet taken to be written
 	writing   int    // bytes taken
@@ -127,6 +128,13 @@ func (s *netStream) Hold() {
 	s.mu.Unlock()
 }
 
+// OnSilence implements Stream.
+func (s *netStream) OnSilence(f func()) {
+	s.mu.Lock()
+	s.quiet = f
+	s.mu.Unlock()
+}
+
 // Open implements Stream.
 func (s *netStream) Open(sessionID string) {
 	s.mu.Lock()
@@ -207,16 +215,39 @@ func (s *netStream) serve(ctx context.Context) {
 	}
 }
 
-// alive keeps a silent exchange visibly alive.
+// alive makes a silent POST an event stream, or keeps one visibly alive.
+// ServeHTTP only.
 func (s *netStream) alive() {
+	if f := s.silent(); f != nil {
+		f()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	silent := s.state == streamSilent
-	if s.state == streamDone || s.held || silent && (!s.accept.events || s.kind != Message) || len(s.events)+s.writing > 0 {
-		return
+	if s.mayComment() && len(s.events) == 0 {
+		s.begin("")
+		s.comment()
 	}
-	s.begin("")
-	s.comment()
+}
+
+// silent is what OnSilence was given, when its time has come.
+func (s *netStream) silent() func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != streamSilent || !s.mayComment() {
+		return nil
+	}
+	return s.quiet
+}
+
+// mayComment reports whether there is an event stream, or may be one. Under mu.
+func (s *netStream) mayComment() bool {
+	switch s.state {
+	case streamSilent:
+		return s.accept.events && s.kind == Message && !s.held
+	case streamOpen:
+		return true
+	}
+	return false
 }
 
 // flush writes what was said, and reports whether that is the end: the request
