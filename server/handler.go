@@ -34,12 +34,7 @@ func mount(m *mcp.Server) (*Server, http.Handler) {
 // net/http does it: the same gate, pool, sessions and deadlines, and Streamable
 // HTTP only. It starts them, and Shutdown ends them; until then Run returns
 // ErrRunning. Call Shutdown before, or beside, that of the http.Server, which
-// does not end event streams by itself:
-//
-//	h, err := srv.Handler()
-//	...
-//	hs := &http.Server{Handler: h}
-//	hs.RegisterOnShutdown(func() { _ = srv.Shutdown(ctx) })
+// waits for event streams but does not end them.
 //
 // The handler does not look at the path, and these fields mean nothing to it:
 // Addr, Listeners, Path, Loops, MaxConnections, PingInterval, PongTimeout,

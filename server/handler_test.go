@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -142,6 +143,132 @@ func TestHandlerLegacyDisconnect(t *testing.T) {
 		r.do("POST", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, session)
 		if err := <-tl.ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("context of the call: %v", err)
+		}
+	})
+}
+
+// sseEvents reads a response as an event stream: the ids and the data of events.
+func sseEvents(t *testing.T, resp *http.Response) func() (id, data string) {
+	t.Helper()
+	t.Cleanup(func() { resp.Body.Close() })
+	if got := resp.Header.Get("Content-Type"); got != "text/event-stream" {
+		t.Fatalf("Content-Type %q", got)
+	}
+	in := bufio.NewScanner(resp.Body)
+	return func() (id, data string) {
+		for in.Scan() && (in.Text() != "" || id == "" && data == "") { // a blank line behind a comment ends no event
+			field, value, _ := strings.Cut(in.Text(), ": ")
+			switch field {
+			case "id":
+				id = value
+			case "data":
+				data = value
+			}
+		}
+		return id, data
+	}
+}
+
+// A call goes on without its connection, and a GET with Last-Event-ID gets the
+// rest of its stream.
+func TestHandlerResume(t *testing.T) {
+	onBoth(t, func(t *testing.T, protocol string) {
+		tl := newTools()
+		tl.add("report", 0, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			if err := req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{Progress: 1}); err != nil {
+				return nil, err
+			}
+			<-tl.gate
+			return nil, nil
+		})
+		r := serveHandler(t, &Server{MCP: tl.mcp}, protocol)
+		session := "Mcp-Session-Id: " + r.initialize(mcp.Version20251125)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		resp, err := r.open(ctx, "POST", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"report","_meta":{"progressToken":1}}}`, session)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := sseEvents(t, resp)
+		if id, data := next(); id == "" || data != "" {
+			t.Errorf("priming event: %q %q", id, data)
+		}
+		id, data := next()
+		if id == "" || !strings.Contains(data, "notifications/progress") {
+			t.Errorf("progress: %q %q", id, data)
+		}
+		cancel()
+		close(tl.gate)
+		resp, err = r.open(t.Context(), "GET", "", session, "Last-Event-ID: "+id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, data := sseEvents(t, resp)(); data != `{"jsonrpc":"2.0","id":1,"result":{"content":[]}}` {
+			t.Errorf("after coming back: %q", data)
+		}
+	})
+}
+
+// A tool asks the client on the stream of its call, or of nobody's.
+func TestHandlerAsk(t *testing.T) {
+	onBoth(t, func(t *testing.T, protocol string) {
+		tl := newTools()
+		tl.addRoots()
+		r := serveHandler(t, &Server{MCP: tl.mcp}, protocol)
+		session := "Mcp-Session-Id: " + r.do("POST", rootsMessage(mcp.Version20250618)).header.Get("Mcp-Session-Id")
+		r.do("POST", `{"jsonrpc":"2.0","method":"notifications/initialized"}`, session)
+		resp, err := r.open(t.Context(), "POST", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"roots"}}`, session)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := sseEvents(t, resp)
+		if _, data := next(); data != `{"jsonrpc":"2.0","id":1,"method":"roots/list","params":{}}` {
+			t.Errorf("asked %q", data)
+		}
+		if rep := r.do("POST", `{"jsonrpc":"2.0","id":1,"result":{"roots":[{"uri":"file:///a"}]}}`, session); rep.status != 202 {
+			t.Errorf("the client's answer: %d %s", rep.status, rep.body())
+		}
+		if _, data := next(); !strings.Contains(data, `"text":"file:///a"`) {
+			t.Errorf("answer %q", data)
+		}
+	})
+}
+
+// A subscription lives on its response stream, until the client closes it or the
+// server goes.
+func TestHandlerSubscription(t *testing.T) {
+	onBoth(t, func(t *testing.T, protocol string) {
+		tl := newTools()
+		r := serveHandler(t, &Server{MCP: tl.mcp}, protocol)
+		listen := func(ctx context.Context) func() (string, string) {
+			t.Helper()
+			resp, err := r.open(ctx, "POST", `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+modernMeta+`}}`,
+				modernFields("subscriptions/listen", "")...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next := sseEvents(t, resp)
+			if _, data := next(); !strings.Contains(data, "notifications/subscriptions/acknowledged") {
+				t.Errorf("acknowledgement: %s", data)
+			}
+			return next
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		listen(ctx)
+		next := listen(t.Context())
+		cancel()
+		waitFor(t, "the end of the subscription", func() bool { return r.Stats().Connections.Active == 1 })
+		tl.add("another", 0, nothing)
+		if _, data := next(); !strings.Contains(data, "notifications/tools/list_changed") {
+			t.Errorf("notification: %s", data)
+		}
+		done := make(chan error, 1)
+		go func() { done <- r.Shutdown(context.Background()) }()
+		if _, data := next(); !strings.Contains(data, `"id":1,"result":`) {
+			t.Errorf("the end: %s", data)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("Shutdown: %v", err)
 		}
 	})
 }

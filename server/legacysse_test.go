@@ -279,6 +279,40 @@ func TestSSEAuth(t *testing.T) {
 	want(t, p, `{"jsonrpc":"2.0","id":1,"result":{"content":[]}}`) // and nothing of the refused ones before
 }
 
+// rootsMessage is an initialize of a client that can be asked for its roots.
+func rootsMessage(version string) string {
+	return strings.Replace(initializeMessage(version), `"capabilities":{}`, `"capabilities":{"roots":{}}`, 1)
+}
+
+// addRoots adds a tool that asks the client for its roots.
+func (tl *tools) addRoots() {
+	tl.add("roots", 0, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		r, err := req.Session.ListRoots(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: r.Roots[0].URI}}}, nil
+	})
+}
+
+// A tool asks the client, whose answer comes by a POST like any message.
+func TestSSEAsk(t *testing.T) {
+	for name, a := range map[string]auth.Authenticator{"anonymous": nil, "authenticated": fakeAuth{make(chan auth.Credentials, 10)}} {
+		t.Run(name, func(t *testing.T) {
+			tl := newTools()
+			tl.addRoots()
+			p := serve(t, &Server{MCP: tl.mcp, Auth: a, LegacySSE: true}).sse("Authorization: Bearer ann")
+			p.send(rootsMessage(mcp.Version20241105))
+			mustRead(t, p)
+			p.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+			p.send(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"roots"}}`)
+			want(t, p, `{"jsonrpc":"2.0","id":1,"method":"roots/list","params":{}}`)
+			p.send(`{"jsonrpc":"2.0","id":1,"result":{"roots":[{"uri":"file:///a"}]}}`)
+			want(t, p, `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"file:///a"}]}}`)
+		})
+	}
+}
+
 func TestSSEDrain(t *testing.T) {
 	tl := newTools()
 	r := serve(t, &Server{MCP: tl.mcp, LegacySSE: true, DrainTimeout: 10 * time.Second})
