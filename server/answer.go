@@ -17,7 +17,6 @@ const (
 	codeOverloaded         = -32000
 	codeUnauthorizedModern = -31001
 	codeOverloadedModern   = -31000
-	codeHeaderMismatch     = -32020
 )
 
 // errorData is the data of errors that are not the client's fault, for programs

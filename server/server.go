@@ -316,6 +316,10 @@ func (s *Server) newRunState() (*runState, error) {
 		cfg: s, log: log, started: time.Now(), undo: func() {},
 		quit: make(chan struct{}), ended: make(chan struct{}), sweep: make(chan struct{}),
 	}
+	if err := s.MCP.RecoverTasks(context.Background()); err != nil {
+		return nil, err
+	}
+	s.MCP.ResumeTasks()
 	r.patience, r.cut = context.WithCancel(context.Background())
 	g := &gate{
 		mcp: s.MCP, auth: s.Auth, log: log, maxInFlight: s.MaxInFlight,

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"millrace/codec/jsonrpc"
 	"millrace/server/auth"
 )
 
@@ -54,6 +55,7 @@ type activeCall struct {
 	host      Host  // nil: the call cannot ask, become a task, or be cut off
 	logLevel  int32 // of the stateless era
 	origin    *Call // of subscriptions/listen only
+	mismatch  *jsonrpc.Error
 
 	// What a conversation is bound to, and whether there can be one.
 	subject     string
@@ -157,7 +159,7 @@ func (a *activeCall) start(s *Server, c *Call) {
 	if a.principal == nil {
 		a.principal = auth.Anonymous
 	}
-	a.notifier, a.host = c.Notifier, c.Host
+	a.notifier, a.host, a.mismatch = c.Notifier, c.Host, c.Mismatch
 	info, caps := c.Meta.ClientInfo, c.Meta.ClientCapabilities
 	if c.Modern {
 		a.logLevel = LoggingLevel(c.Meta.LogLevel).rank()
