@@ -68,14 +68,20 @@ func makeDir(dir string, sync bool) error {
 		}
 		err = os.Mkdir(dir, 0o700)
 	}
-	switch {
-	case errors.Is(err, fs.ErrExist): // opening it shows whether it is a directory
-		return nil
-	case err != nil || !sync:
+	there := errors.Is(err, fs.ErrExist) // opening it will show whether it is a directory
+	if err != nil && !there {
 		return err
 	}
+	if !sync {
+		return nil
+	}
+	// Whoever made it may not have waited; but not everybody may read the parent of
+	// the directory that was made for him.
 	p, err := os.Open(parent)
 	if err != nil {
+		if there {
+			return nil
+		}
 		return err
 	}
 	defer p.Close()
