@@ -40,5 +40,5 @@ func (f *dataFlags) openTasks(log logger) (store mcp.TaskStore, closeStore func(
 	if err != nil {
 		return nil, nil, fmt.Errorf("data directory: %w", err)
 	}
-	return file, func() { file.Close() }, nil
+	return file, func() { _ = file.Close() }, nil
 }

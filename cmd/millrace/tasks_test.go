@@ -33,7 +33,8 @@ func TestDataDir(t *testing.T) {
 				for _, f := range tt.flags {
 					flags = append(flags, strings.ReplaceAll(f, "BASE", base))
 				}
-				want, code := tt.want, exitOK
+				var code int
+				want := tt.want
 				if command == "serve" {
 					d := startDaemon(t, append(flags, "--listen=127.0.0.1:0", "--admin=")...)
 					d.errs.find(t, `endpoint +(http://\S+)`)

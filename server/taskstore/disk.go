@@ -47,7 +47,7 @@ func openDir(dir string, sync bool) (*directory, error) {
 	}
 	self, err := root.Open(".")
 	if err != nil {
-		root.Close()
+		_ = root.Close()
 		return nil, err
 	}
 	d := &directory{path: dir, root: root, self: self}
@@ -177,5 +177,5 @@ func (d *directory) sync() error                  { return d.self.Sync() }
 
 func (d *directory) close() {
 	d.self.Close()
-	d.root.Close()
+	_ = d.root.Close()
 }

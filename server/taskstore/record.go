@@ -83,7 +83,7 @@ func seal(task []byte) []byte {
 func decode(id string, data []byte) (*mcp.TaskRecord, error) {
 	var e envelope
 	if err := json.Unmarshal(data, &e); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %.200v", errDamaged, err) // it may quote the content
 	}
 	if e.Version > formatVersion {
 		return nil, fmt.Errorf("format version %d, %w", e.Version, errNewer)
@@ -93,7 +93,7 @@ func decode(id string, data []byte) (*mcp.TaskRecord, error) {
 	}
 	r := new(mcp.TaskRecord)
 	if err := json.Unmarshal(e.Task, r); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %.200v", errDamaged, err)
 	}
 	if r.ID != id {
 		return nil, fmt.Errorf("%w: it holds task %.64q", errDamaged, r.ID)

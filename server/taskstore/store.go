@@ -91,7 +91,7 @@ func Open(dir string, o *Options) (*File, error) {
 	}
 	f := &File{dir: dir, sync: o.Sync, log: log, disk: d, unlock: unlock}
 	if err := f.removePartial(); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("taskstore: %w", err)
 	}
 	return f, nil

@@ -331,7 +331,7 @@ func TestLock(t *testing.T) {
 	}
 	put(t, f, testRecord(testID(0), 1)) // the first is not disturbed
 	f.Close()
-	f = open(t, dir, nil)
+	open(t, dir, nil)
 	if err := os.Truncate(dir+"/lock", 0); err != nil { // as if the disk were full
 		t.Fatal(err)
 	}
