@@ -8,7 +8,8 @@
 // written to ABC….tmp and renamed, so that a reader, or the next process, finds
 // the old record or the new one and nothing between them. What cannot be read is
 // put aside as ABC….json.bad. The file named lock is locked while a process uses
-// the directory.
+// the directory. There are no sub-directories: among 100,000 tasks Get and Put take
+// the time that they take among 100.
 //
 // # Durability
 //

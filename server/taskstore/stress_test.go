@@ -103,7 +103,7 @@ func TestStress(t *testing.T) {
 }
 
 // On tmpfs (and btrfs) a file that is replaced while the directory is read may be
-// missing from what was read: without mu 2,000 of these 300,000 are.
+// missing from what was read: without mu some 2,600 of these 300,000 are.
 func TestAllMissesNothing(t *testing.T) {
 	dir, err := os.MkdirTemp("/dev/shm", "taskstore") //nolint:usetesting // it must be on tmpfs
 	if err != nil {
