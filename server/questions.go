@@ -53,7 +53,7 @@ func (q *questions) ask(ctx context.Context, method string, params []byte, send,
 	case <-ctx.Done():
 		tell(jsonrpc.AppendNotification(nil, "notifications/cancelled",
 			append(append([]byte(`{"requestId":`), id...), `,"reason":"the request it belongs to has ended"}`...)))
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 }
 
