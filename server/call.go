@@ -52,6 +52,7 @@ type call struct {
 	done   chan struct{} // made when somebody asks
 	err    error
 	events *eventStream // legacy HTTP: made when there is something to send ahead
+	sealed bool         // none is made any more
 
 	node deadlineNode
 }

@@ -41,21 +41,39 @@ func (c *call) push(msg []byte, keep bool) bool {
 	return c.stream.Send(transport.Event{Data: msg, Keep: keep})
 }
 
-// eventStream is the resumable stream of the call; nil where there is none, or
-// not yet unless create is set. The requests of a batch share one stream, which
-// cannot be resumed.
-func (c *call) eventStream(create bool) *eventStream {
+// resumable reports whether the client can come back to the stream of the call.
+// The requests of a batch share one stream, to which nobody comes back.
+func (c *call) resumable() bool {
 	if c.session == nil || c.conn.shared() || c.session.reg == nil {
-		return nil
+		return false
 	}
-	if _, batched := c.stream.(*batchItem); batched {
+	_, batched := c.stream.(*batchItem)
+	return !batched
+}
+
+// eventStream is the resumable stream of the call; nil where there is none, or
+// not yet unless create is set.
+func (c *call) eventStream(create bool) *eventStream {
+	if !c.resumable() {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.events == nil && create {
+	if c.events == nil && create && !c.sealed {
 		c.events = newEventStream(c.session, c.stream, false)
 	}
+	return c.events
+}
+
+// lastStream is eventStream for the last time: afterwards none comes into being,
+// which nobody would end.
+func (c *call) lastStream() *eventStream {
+	if !c.resumable() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sealed = true
 	return c.events
 }
 
@@ -69,7 +87,7 @@ func (c *call) primeEvents() {
 
 // respond sends the one answer.
 func (c *call) respond(r transport.Response) {
-	if e := c.eventStream(false); e != nil {
+	if e := c.lastStream(); e != nil {
 		e.respond(r)
 		return
 	}
@@ -78,7 +96,7 @@ func (c *call) respond(r transport.Response) {
 
 // endStream ends the exchange without an answer.
 func (c *call) endStream() {
-	if e := c.eventStream(false); e != nil {
+	if e := c.lastStream(); e != nil {
 		e.end()
 		return
 	}
