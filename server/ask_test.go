@@ -120,3 +120,176 @@ func TestInputTimeout(t *testing.T) {
 		t.Errorf("gave up after %v", took)
 	}
 }
+
+// Every way of asking and answering: on a WebSocket, on stdio, and over HTTP on
+// the stream of the call with the answer in a POST of its own.
+func TestAsk(t *testing.T) {
+	for _, version := range legacyVersions[:2] { // elicitation is younger than the others
+		tl := newTools()
+		tl.addAsk(50 * time.Millisecond)
+		r := serve(t, &Server{MCP: tl.mcp})
+		piped := newTools()
+		piped.addAsk(50 * time.Millisecond)
+		for _, p := range []peer{r.dial(), serveStdio(t, &Server{MCP: piped.mcp})} {
+			handshakeAs(t, p, version, asks)
+			p.send(toolCall("1", "ask"))
+			id := questionID(t, mustRead(t, p))
+			p.send(`{"jsonrpc":"2.0","id":` + id + `00,"result":{}}`) // nobody has asked that
+			p.send(accept(id, "Ada"))
+			p.send(accept(id, "Eve"))
+			want(t, p, textResult("1", "accept Ada"))
+			p.send(toolCall("1", "ask"))
+			second := questionID(t, mustRead(t, p))
+			if second == id {
+				t.Errorf("the id %s is used twice", id)
+			}
+			p.send(`{"jsonrpc":"2.0","id":` + second + `,"error":{"code":-1,"message":"user is out"}}`)
+			if got := mustRead(t, p); !strings.Contains(got, "the client answered with error -1: user is out") {
+				t.Errorf("error of the client: %s", got)
+			}
+		}
+		session := r.initializeAs(version, asks)
+		s := r.stream("POST", toolCall("1", "ask"), session)
+		if version == mcp.Version20251125 {
+			s.prime()
+		}
+		id := questionID(t, s.next().data)
+		time.Sleep(100 * time.Millisecond) // longer than the tool may take
+		if rep := r.do("POST", accept(id, "Ada"), session); rep.status != 202 || rep.body() != "" {
+			t.Errorf("%s: answer: %d %s", version, rep.status, rep.body())
+		}
+		s.want(textResult("1", "accept Ada"))
+		s.wantEnd()
+	}
+}
+
+// Who has not declared that it can be asked is not asked.
+func TestNeverAskedUndeclared(t *testing.T) {
+	for _, version := range legacyVersions {
+		for _, tool := range []string{"ask", "sample"} {
+			for _, capabilities := range []string{`{}`, `{"roots":{}}`, `{"sampling":{}}`, `{"elicitation":{}}`} {
+				if capabilities == `{"sampling":{}}` && tool == "sample" || capabilities == `{"elicitation":{}}` && tool == "ask" {
+					continue
+				}
+				tl := newTools()
+				tl.addAsk(0)
+				r := serve(t, &Server{MCP: tl.mcp})
+				p := r.dial()
+				handshakeAs(t, p, version, capabilities)
+				p.send(toolCall("1", tool))
+				if got := mustRead(t, p); !strings.Contains(got, "has not declared the capability") {
+					t.Errorf("%s, %s, %s: %s", version, tool, capabilities, got)
+				}
+				rep := r.do("POST", toolCall("1", tool), r.initializeAs(version, capabilities))
+				if len(rep.messages) != 1 || !strings.Contains(rep.body(), "has not declared the capability") {
+					t.Errorf("%s, %s, %s over HTTP: %s", version, tool, capabilities, rep.body())
+				}
+			}
+		}
+	}
+	// In the stateless era capabilities count for their request alone.
+	tl := newTools()
+	tl.addAsk(0)
+	r := serve(t, &Server{MCP: tl.mcp})
+	p := r.dial()
+	able := strings.Replace(modernCall("1", "ask"), `clientCapabilities":{}`, `clientCapabilities":{"elicitation":{}}`, 1)
+	for range 2 {
+		p.send(able)
+		if got := mustRead(t, p); !strings.Contains(got, `"resultType":"input_required"`) {
+			t.Errorf("able to be asked: %s", got)
+		}
+		p.send(modernCall("1", "ask"))
+		if got := mustRead(t, p); !strings.Contains(got, `"code":-32021`) {
+			t.Errorf("not able: %s", got)
+		}
+	}
+	rep := r.do("POST", able, modernFields("tools/call", "ask")...)
+	if rep.status != 200 || !strings.Contains(rep.body(), `"resultType":"input_required"`) {
+		t.Errorf("able, HTTP: %d %s", rep.status, rep.body())
+	}
+	rep = r.do("POST", modernCall("1", "ask"), modernFields("tools/call", "ask")...)
+	if rep.status != 400 || !strings.Contains(rep.body(), `"code":-32021`) {
+		t.Errorf("not able, HTTP: %d %s", rep.status, rep.body())
+	}
+}
+
+// A call that ends while its client is asked takes the question back, before its
+// stream ends; then nothing more is sent for it.
+func TestQuestionWithdrawn(t *testing.T) {
+	tl := newTools()
+	tl.addAsk(0)
+	tl.add("ping", 50*time.Millisecond, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		err := req.Session.Ping(context.Background(), nil)
+		tl.ended <- err
+		return nil, err
+	})
+	r := serve(t, &Server{MCP: tl.mcp})
+	for range 20 { // it was a race
+		session := r.initializeAs(mcp.Version20251125, asks)
+		s := r.stream("POST", toolCall("1", "ask"), session)
+		s.prime()
+		id := questionID(t, s.next().data)
+		if rep := r.do("POST", cancelMessage("1"), session); rep.status != 202 {
+			t.Errorf("cancelled: %d", rep.status)
+		}
+		s.want(withdrawn(id))
+		s.wantEnd()
+		<-tl.ended
+		if rep := r.do("POST", accept(id, "Ada"), session); rep.status != 202 {
+			t.Errorf("late answer: %d", rep.status)
+		}
+		r.do("DELETE", "", session)
+	}
+	p := r.dial()
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	p.send(toolCall("1", "ask"))
+	id := questionID(t, mustRead(t, p))
+	p.send(cancelMessage("1"))
+	want(t, p, withdrawn(id))
+	<-tl.ended
+	p.send(accept(id, "Ada"))
+	p.send(`{"jsonrpc":"2.0","id":2,"method":"ping"}`)
+	want(t, p, `{"jsonrpc":"2.0","id":2,"result":{}}`)
+}
+
+// A handler cannot ask for a call that is over.
+func TestNothingIsAskedForACancelledCall(t *testing.T) {
+	tl := newTools()
+	asked := make(chan error, 1)
+	tl.add("late", 0, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		tl.running <- struct{}{}
+		<-ctx.Done()
+		_, err := req.Elicit(context.Background(), "x", &mcp.ElicitParams{Message: "?", RequestedSchema: json.RawMessage(`{"type":"object","properties":{}}`)})
+		_ = req.Session.Log(context.Background(), &mcp.LoggingMessageParams{Level: "error", Data: "x"})
+		_ = req.Session.NotifyProgress(context.Background(), &mcp.ProgressNotificationParams{Progress: 1})
+		asked <- err
+		return nil, err
+	})
+	r := serve(t, &Server{MCP: tl.mcp})
+	p := r.dial()
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	p.send(`{"jsonrpc":"2.0","id":0,"method":"logging/setLevel","params":{"level":"debug"}}`)
+	mustRead(t, p)
+	p.send(strings.Replace(toolCall("1", "late"), `"name"`, `"_meta":{"progressToken":1},"name"`, 1))
+	<-tl.running
+	p.send(cancelMessage("1"))
+	if err := <-asked; err == nil {
+		t.Error("asked for a cancelled call")
+	}
+	p.send(`{"jsonrpc":"2.0","id":2,"method":"ping"}`)
+	want(t, p, `{"jsonrpc":"2.0","id":2,"result":{}}`)
+
+	session := r.initializeAs(mcp.Version20251125, asks)
+	r.do("POST", `{"jsonrpc":"2.0","id":0,"method":"logging/setLevel","params":{"level":"debug"}}`, session)
+	got := make(chan reply, 1)
+	go func() {
+		rep, _ := r.try(t.Context(), "POST", strings.Replace(toolCall("1", "late"), `"name"`, `"_meta":{"progressToken":1},"name"`, 1), session)
+		got <- rep
+	}()
+	<-tl.running
+	r.do("POST", cancelMessage("1"), session)
+	if rep := <-got; rep.body() != "" {
+		t.Errorf("sent for a cancelled call: %s", rep.body())
+	}
+	<-asked
+}

@@ -68,8 +68,14 @@ func (s *legacySession) newestStandby() *eventStream {
 
 // Request implements mcp.Peer: it asks the client outside of any call.
 func (s *legacySession) Request(ctx context.Context, method string, params []byte) (json.RawMessage, error) {
-	return s.asked.ask(ctx, method, params, s.Send, s.Send)
+	return s.asked.ask(ctx, s, method, params)
 }
+
+// pose implements asker.
+func (s *legacySession) pose(_ *question, msg []byte) bool { return s.Send(msg) }
+
+// tell implements asker.
+func (s *legacySession) tell(msg []byte) bool { return s.Send(msg) }
 
 // enter makes c a call of the session, which does not expire while it runs. The
 // bound of a connection holds for a session too: its calls go on when their
