@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"millrace/pool"
+	"millrace/server/auth"
 	"millrace/server/mcp"
 )
 
@@ -292,4 +294,226 @@ func TestNothingIsAskedForACancelledCall(t *testing.T) {
 		t.Errorf("sent for a cancelled call: %s", rep.body())
 	}
 	<-asked
+}
+
+// What frees workers is read also when there are none: a long answer of the
+// client's model, and the cancellation behind it.
+func TestLongAnswerToAFullPool(t *testing.T) {
+	tl := newTools()
+	tl.addAsk(0)
+	r := serve(t, &Server{MCP: tl.mcp, Workers: 1, Queue: 1})
+	p := r.dial()
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	p.send(toolCall("1", "sample"))
+	id := questionID(t, mustRead(t, p))
+	for range 2 { // one runs, one is queued
+		go func() {
+			_, _ = r.try(t.Context(), "POST", modernCall("1", "hold"), modernFields("tools/call", "hold")...)
+		}()
+	}
+	<-tl.running
+	await(t, "the queue is full", func() bool { return r.Stats().Pool.Blocking.Depth == 1 })
+	text := strings.Repeat("x", largeBody)
+	p.send(`{"jsonrpc":"2.0","id":` + id + `,"result":{"role":"assistant","model":"m","content":{"type":"text","text":"` + text + `"}}}`)
+	want(t, p, textResult("1", strconv.Itoa(len(text))))
+	close(tl.gate)
+}
+
+// TestManyQuestions: calls that wait for a person keep nothing else from being
+// served, up to a bound of their own.
+func TestManyQuestions(t *testing.T) {
+	t.Run("websocket", func(t *testing.T) {
+		tl := newTools()
+		tl.addAsk(20 * time.Millisecond)
+		r := serve(t, &Server{MCP: tl.mcp, Workers: 1})
+		p := r.dial()
+		handshakeAs(t, p, mcp.Version20251125, asks)
+		ids := make([]string, 0, maxWaiting)
+		ask := func(n int) {
+			for len(ids) < n {
+				p.send(toolCall(strconv.Itoa(1000+len(ids)), "ask"))
+				ids = append(ids, questionID(t, mustRead(t, p)))
+			}
+		}
+		others := func() {
+			t.Helper()
+			p.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+			want(t, p, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+			p.send(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"text":"x"}}}`)
+			want(t, p, textResult("2", "x"))
+			p.send(toolCall("3", "wait"))
+			<-tl.running
+			p.send(cancelMessage("3"))
+			<-tl.ended
+			p.send(toolCall("1000", "now")) // still in flight
+			if got := mustRead(t, p); !strings.Contains(got, errDuplicate.Error()) {
+				t.Errorf("second request with an id in flight: %s", got)
+			}
+		}
+		ask(64)
+		others()
+		ask(maxWaiting)
+		p.send(toolCall(`"more"`, "ask"))
+		if got := mustRead(t, p); !strings.Contains(got, errManyWait.Error()) {
+			t.Errorf("one question too many: %s", got)
+		}
+		<-tl.ended
+		others()
+		p.send(cancelMessage("1000"))
+		want(t, p, withdrawn(ids[0]))
+		if err := <-tl.ended; err == nil {
+			t.Error("a cancelled call was answered")
+		}
+		for i, id := range ids[1:] {
+			p.send(accept(id, "Ada"))
+			want(t, p, textResult(strconv.Itoa(1001+i), "accept Ada"))
+		}
+		await(t, "nothing waits", func() bool { return r.Stats().Pool.Suspended == 0 })
+	})
+	t.Run("http", func(t *testing.T) {
+		tl := newTools()
+		tl.addAsk(20 * time.Millisecond)
+		r := serve(t, &Server{MCP: tl.mcp, Workers: 1})
+		session := r.initializeAs(mcp.Version20251125, asks)
+		r.http.Timeout = time.Minute
+		ids := make([]string, maxWaiting)
+		streams := make([]*eventReader, maxWaiting)
+		for i := range streams {
+			streams[i] = r.stream("POST", toolCall("7", "ask"), session) // over HTTP ids may repeat
+			streams[i].prime()
+			ids[i] = questionID(t, streams[i].next().data)
+			if i == 63 || i == maxWaiting-1 {
+				if rep := r.do("POST", `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"text":"x"}}}`, session); rep.body() != textResult("2", "x") {
+					t.Fatalf("call beside %d that wait: %s", i+1, rep.body())
+				}
+			}
+		}
+		if rep := r.do("POST", toolCall("8", "ask"), session); !strings.Contains(rep.body(), errManyWait.Error()) {
+			t.Errorf("one question too many: %s", rep.body())
+		}
+		for i := len(ids) - 1; i >= 0; i-- { // each on the stream of its own call, in whatever order
+			if rep := r.do("POST", accept(ids[i], strconv.Itoa(i)), session); rep.status != 202 {
+				t.Fatalf("answer: %d", rep.status)
+			}
+			streams[i].want(textResult("7", "accept "+strconv.Itoa(i)))
+			streams[i].wantEnd()
+		}
+		s := r.only()
+		if s.inFlight() != 0 || len(s.asked.open) != 0 {
+			t.Errorf("%d calls and %d questions stay", s.inFlight(), len(s.asked.open))
+		}
+	})
+}
+
+// The bound of all clients together.
+func TestQuestionsOfAll(t *testing.T) {
+	const each = 250
+	tl := newTools()
+	tl.addAsk(0)
+	r := serve(t, &Server{MCP: tl.mcp, Workers: 2})
+	var peers []*wsPeer
+	for range pool.DefaultSuspended / each {
+		p := r.dial()
+		peers = append(peers, p)
+		handshakeAs(t, p, mcp.Version20251125, asks)
+		for i := range each {
+			p.send(toolCall(strconv.Itoa(i), "ask"))
+			questionID(t, mustRead(t, p))
+		}
+	}
+	p := r.dial()
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	p.send(toolCall("1", "ask"))
+	if got := mustRead(t, p); !strings.Contains(got, pool.ErrSuspended.Error()) {
+		t.Errorf("over the bound: %s", got)
+	}
+	for _, p := range peers {
+		p.close() // nobody is left who could answer
+	}
+	await(t, "nothing waits", func() bool { return r.Stats().Pool.Suspended == 0 && r.Stats().Sessions.Open == 1 })
+	p.send(toolCall("1", "ask"))
+	p.send(accept(questionID(t, mustRead(t, p)), "Ada"))
+	want(t, p, textResult("1", "accept Ada"))
+}
+
+// The end of a session, and of the server, ends what waits.
+func TestEndWhileWaiting(t *testing.T) {
+	tl := newTools()
+	tl.addAsk(time.Minute)
+	r := serve(t, &Server{MCP: tl.mcp, DrainTimeout: 300 * time.Millisecond})
+	session := r.initializeAs(mcp.Version20251125, asks)
+	s := r.stream("POST", toolCall("1", "ask"), session)
+	s.prime()
+	s.next()
+	r.do("DELETE", "", session)
+	s.wantEnd()
+	if err := <-tl.ended; !strings.Contains(err.Error(), errAskedOut.Error()) {
+		t.Errorf("handler: %v", err)
+	}
+	await(t, "nothing waits", func() bool { return r.Stats().Pool.Suspended == 0 })
+
+	session = r.initializeAs(mcp.Version20251125, asks)
+	s = r.stream("POST", toolCall("1", "ask"), session)
+	s.prime()
+	id := questionID(t, s.next().data)
+	p := r.dial()
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	p.send(toolCall("1", "ask"))
+	other := questionID(t, mustRead(t, p))
+	done := make(chan error, 1)
+	go func() { done <- r.stop() }()
+	s.want(withdrawn(id))
+	if e := s.next(); !strings.Contains(e.data, "server is shutting down") {
+		t.Errorf("call over HTTP: %+v", e)
+	}
+	want(t, p, withdrawn(other))
+	if got := mustRead(t, p); !strings.Contains(got, "server is shutting down") {
+		t.Errorf("call on a WebSocket: %s", got)
+	}
+	if err := <-done; err == nil {
+		t.Error("Run does not tell that calls were cut")
+	}
+	for range 2 {
+		<-tl.ended
+	}
+}
+
+// The answers of one session do nothing in another, though the ids are the same.
+func TestAnswersOfOthers(t *testing.T) {
+	tl := newTools()
+	tl.addAsk(0)
+	r := serve(t, &Server{MCP: tl.mcp, Auth: fakeAuth{make(chan auth.Credentials, 100)}})
+	alice, eve := "Authorization: Bearer ann", "Authorization: Bearer bob"
+	open := func(who string) string {
+		return "Mcp-Session-Id: " + r.do("POST", initializeAs(mcp.Version20251125, asks), who).header.Get("Mcp-Session-Id")
+	}
+	a, a2, b := open(alice), open(alice), open(eve)
+	s := r.stream("POST", toolCall("1", "ask"), a, alice)
+	s.prime()
+	id := questionID(t, s.next().data)
+	for _, fields := range [][]string{{a2, alice}, {b, eve}} {
+		if rep := r.do("POST", accept(id, "Eve"), fields...); rep.status != 202 {
+			t.Errorf("answer of another session: %d", rep.status)
+		}
+	}
+	if rep := r.do("POST", accept(id, "Eve"), a, eve); rep.status != 404 {
+		t.Errorf("answer of another principal: %d", rep.status)
+	}
+	p := r.dial(alice)
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	p.send(accept(id, "Eve"))
+	p.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+	want(t, p, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+	if rep := r.do("POST", accept(id, "Ada"), a, alice); rep.status != 202 {
+		t.Errorf("answer: %d", rep.status)
+	}
+	s.want(textResult("1", "accept Ada"))
+	for _, method := range []string{"GET", "DELETE"} {
+		if rep := r.do(method, "", a, eve); rep.status != 404 {
+			t.Errorf("%s of another principal: %d", method, rep.status)
+		}
+	}
+	if rep := r.do("POST", cancelMessage("1"), a, eve); rep.status != 404 {
+		t.Errorf("cancellation of another principal: %d", rep.status)
+	}
 }
