@@ -250,7 +250,7 @@ func (a *activeCall) interview(ctx context.Context, questions InputRequestMap) (
 	if a.host == nil {
 		return nil, errNoWayBack
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.server.opts.InputTimeout)
+	ctx, cancel := withPatience(ctx, a.server.opts.InputTimeout)
 	defer cancel()
 	var failed error
 	if err := a.host.Wait(func() { failed = a.question(ctx, cancel, open, answers) }); err != nil {
@@ -260,6 +260,18 @@ func (a *activeCall) interview(ctx context.Context, questions InputRequestMap) (
 		return nil, failed
 	}
 	return answers, nil
+}
+
+// withPatience is context.WithTimeout for who waits for a person. The clock of a
+// call stands still meanwhile, so that its deadline may be long past; but
+// context.WithTimeout relies on an earlier deadline of its parent.
+func withPatience(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	t := time.AfterFunc(d, func() { cancel(fmt.Errorf("no answer within %v: %w", d, context.DeadlineExceeded)) })
+	return ctx, func() {
+		t.Stop()
+		cancel(nil)
+	}
 }
 
 // question sends questions to the client of a session, all at once, and collects
