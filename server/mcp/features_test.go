@@ -208,3 +208,7 @@ func addTaskTools(s *Server) {
 		return nil, &jsonrpc.Error{Code: -31000, Message: "broken"}
 	})
 }
+
+func noResource(context.Context, *ReadResourceRequest) (*ReadResourceResult, error) { return nil, nil }
+
+func noPrompt(context.Context, *GetPromptRequest) (*GetPromptResult, error) { return nil, nil }
