@@ -95,6 +95,7 @@ type transcript struct {
 	replies map[string]string // by method
 	latest  map[string]string // of $STATE and the others
 	subs    []*Subscription
+	streams []*wire // of subs
 }
 
 func newTranscript(t *testing.T, version, fixtureName, caps string) *transcript {
@@ -200,6 +201,9 @@ func (tr *transcript) listen(line string) {
 	if err != nil {
 		tr.t.Fatal(err)
 	}
+	stream := &wire{} // of its own: the order between subscriptions is nobody's business
+	call.Host, call.Notifier = stream, stream
+	tr.streams = append(tr.streams, stream)
 	sub, out, status := tr.s.Listen(tr.t.Context(), call, nil)
 	tr.events()
 	if sub == nil {
@@ -225,6 +229,11 @@ func (tr *transcript) events() {
 	for _, msg := range tr.notifier.take() {
 		tr.write("~", msg)
 	}
+	for _, stream := range tr.streams {
+		for _, msg := range stream.take() {
+			tr.write("~", msg)
+		}
+	}
 	for _, msg := range tr.peer.take() {
 		tr.write("=", msg)
 	}
@@ -245,6 +254,9 @@ func (tr *transcript) write(status, msg string) {
 		tr.latest[placeholders[m[1]]] = m[2]
 		return `"` + m[1] + `":"` + placeholders[m[1]] + `"`
 	})
+	if id := tr.latest["$TASK"]; id != "" {
+		msg = strings.ReplaceAll(msg, id, "$TASK") // in taskIds
+	}
 	tr.got.WriteString(status + " " + msg + "\n")
 }
 
