@@ -336,13 +336,13 @@ func handleReadResource(ctx context.Context, _ string, request Request) (Result,
 		return nil, notFoundFor(err, req.Session.call.rev)
 	}
 	r, ok := res.(*ReadResourceResult)
-	if !ok {
+	if !ok || r.NeedsInput() || r.RequestState != "" {
 		return res, nil
 	}
-	if len(r.Contents) == 0 {
+	if r = r.complete(req.Params.URI, found.mimeType); len(r.Contents) == 0 {
 		return nil, errNoContents
 	}
-	return r.complete(req.Params.URI, found.mimeType), nil
+	return r, nil
 }
 
 var errNoContents = errors.New("the resource has no contents")
