@@ -319,6 +319,7 @@ func decodeReadResource(s *Server, c *Call) (Request, *jsonrpc.Error) {
 	if p.URI == "" {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "resources/read needs params.uri, a string"}
 	}
+	f.call.subject = p.URI
 	return f.interactive(c, &p.InputResponses, &p.RequestState)
 }
 
