@@ -281,3 +281,24 @@ func TestParseInputRequest(t *testing.T) {
 		}
 	}
 }
+
+// A handler owns its arguments: what it does with them changes no state.
+func TestStateAfterArgumentsChange(t *testing.T) {
+	s := empty(quiet())
+	rawTool(s, &Tool{Name: "spoil"}, func(ctx context.Context, req *CallToolRequest) (*CallToolResult, error) {
+		for i := range req.Params.Arguments {
+			req.Params.Arguments[i] = 'X'
+		}
+		_, err := req.Elicit(ctx, "name", form("name"))
+		return said("done"), err
+	})
+	c := dialWith(t, s, Version20260728, capsAll)
+	const params = `"name":"spoil","arguments":{"a":1}`
+	a := c.rounds("tools/call", params)
+	if out := c.ask("tools/call", a.with(params)+","+named); !strings.Contains(out, "done") {
+		t.Errorf("got %s", out)
+	}
+	if out := c.ask("tools/call", a.with(`"name":"spoil","arguments":{"a":2}`)+","+named); !strings.Contains(out, stateRefused) {
+		t.Errorf("with other arguments: %s", out)
+	}
+}
