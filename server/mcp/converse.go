@@ -138,6 +138,9 @@ func urlsRequired(err error) InputRequestMap {
 	}
 	m := make(InputRequestMap, len(data.Elicitations))
 	for _, p := range data.Elicitations {
+		if p == nil {
+			return nil
+		}
 		m[p.ElicitationID] = p
 	}
 	return m
