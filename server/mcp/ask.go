@@ -387,6 +387,18 @@ func (a *activeCall) once(key string, out any, fn func() (any, error)) error {
 	return json.Unmarshal(raw, out)
 }
 
+// beginRun is the beginning of a run of the handler, the first or another.
+func (a *activeCall) beginRun() {
+	a.mu.Lock()
+	t := a.talk
+	a.mu.Unlock()
+	if t != nil {
+		t.mu.Lock()
+		t.auto = 0
+		t.mu.Unlock()
+	}
+}
+
 // autoKey names a question that has no key: by its place in the order of asking,
 // which is the same in every run.
 func (a *activeCall) autoKey() string {

@@ -81,6 +81,7 @@ func converse[P interactiveParams, R interactive](ctx context.Context, req *Serv
 	call := req.Session.call
 	var none R
 	for range maxRounds {
+		call.beginRun()
 		res, err := run()
 		if asked := call.questions(); asked != nil {
 			state, err := call.sealState(asked, "")
