@@ -83,6 +83,7 @@ func converse[P interactiveParams, R interactive](ctx context.Context, req *Serv
 	call := req.Session.call
 	var none R
 	for range maxRounds {
+		call.beginRun()
 		res, err := run()
 		if asked := call.questions(); asked != nil {
 			state, err := call.sealState(asked, "")
@@ -144,6 +145,9 @@ func urlsRequired(err error) InputRequestMap {
 	}
 	m := make(InputRequestMap, len(data.Elicitations))
 	for _, p := range data.Elicitations {
+		if p == nil {
+			return nil
+		}
 		m[p.ElicitationID] = p
 	}
 	return m

@@ -170,7 +170,11 @@ func (a *activeCall) start(s *Server, c *Call) {
 	if c.Notifier == nil {
 		token = nil
 	}
-	size := len(c.args) + len(info) + len(caps) + len(token) + len(c.ID)
+	var bound []byte // a state is bound to: the handler owns the other copy
+	if c.Modern {
+		bound = c.args
+	}
+	size := len(c.args) + len(bound) + len(info) + len(caps) + len(token) + len(c.ID)
 	if size == 0 {
 		return
 	}
@@ -187,8 +191,7 @@ func (a *activeCall) start(s *Server, c *Call) {
 	if token != nil {
 		a.progress.token, a.progress.notifier = keep(token), c.Notifier
 	}
-	c.args = keep(c.args)
-	a.arguments = c.args
+	c.args, a.arguments = keep(c.args), keep(bound)
 }
 
 // maxOwnTools is how many tools one session may have for itself.
