@@ -50,7 +50,7 @@ var only = map[string][]string{
 	"go.uber.org/automaxprocs":                 {"server"},
 	"golang.org/x/sys":                         {"loop"},
 	"net":                                      {"loop", "server", "cmd/millrace"},
-	"net/http":                                 {"server"},
+	"net/http":                                 {"server", "server/transport"},
 	"os/exec":                                  {},
 }
 

@@ -41,7 +41,7 @@ func run(m *testing.M) int {
 		log.Print(err)
 		return 1
 	}
-	if daemon, err = listen(daemonBin, "serve", "--demo", "--admin", "", "--listen"); err != nil {
+	if daemon, err = listen(daemonBin, "serve", "--demo", "--legacy-sse", "--admin", "", "--listen"); err != nil {
 		log.Print(err)
 		return 1
 	}
