@@ -138,9 +138,14 @@ func (e *eventStream) disconnect(retry time.Duration) bool {
 	if e.done || e.out == nil {
 		return false
 	}
-	if e.number == 0 {
+	primed := e.number != 0
+	if !primed {
 		e.begin(retry)
-	} else {
+	}
+	if !e.session.remembers(e.number) {
+		return false // the client has no id to come back with
+	}
+	if primed {
 		e.out.Send(transport.Event{Retry: retry, Keep: true})
 	}
 	e.out.End()
@@ -149,18 +154,20 @@ func (e *eventStream) disconnect(retry time.Duration) bool {
 }
 
 // resume sends on out what came after an event, and from now on everything else.
-// The connection that the client had before ends.
-func (e *eventStream) resume(out transport.Stream, events []session.ReplayEvent, done bool) {
+// The connection that the client had before ends. What came is looked up here:
+// between a look outside of mu and this one the answer may come, and be missed.
+func (e *eventStream) resume(out transport.Stream, lastEventID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	_, r, known, err := e.session.lookBack(lastEventID)
 	if e.out != nil {
 		e.out.End()
 		e.letGo()
 	}
-	for _, ev := range events {
+	for _, ev := range r.Events {
 		out.Send(transport.Event{ID: ev.ID, Data: ev.Data, Keep: true})
 	}
-	if done || e.done {
+	if !known || err != nil || r.Done || e.done {
 		out.End()
 		return
 	}
@@ -191,6 +198,13 @@ func (s *legacySession) openLog(e *eventStream) (number uint64, prime string) {
 	}
 	s.numbered[number] = e
 	return number, s.replay.Prime(number)
+}
+
+// remembers reports whether the log has a stream.
+func (s *legacySession) remembers(number uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.replay.Prime(number) != ""
 }
 
 // log keeps an event and returns its id.
@@ -262,7 +276,7 @@ func (in *inbound) replayed(sess *legacySession, lastEventID string) bool {
 		in.stream.End()
 		return true
 	}
-	e.resume(in.stream, r.Events, r.Done)
+	e.resume(in.stream, lastEventID)
 	return true
 }
 
