@@ -230,10 +230,14 @@ func (c *call) Answer(msg []byte) bool {
 	return true
 }
 
-// CloseStream implements mcp.Host.
+// CloseStream implements mcp.Host. "After the server has sent an SSE event with
+// an event ID to the client, the server MAY close the connection" is new in
+// 2025-11-25; before, "the server SHOULD NOT close the SSE stream before sending
+// the JSON-RPC response", and an event that only brings an id would be taken for
+// a message.
 func (c *call) CloseStream(retry time.Duration) bool {
 	e := c.eventStream(true)
-	return e != nil && c.session.mcp.Version() >= mcp.Version20250326 && e.disconnect(retry)
+	return e != nil && c.session.mcp.Version() >= mcp.Version20251125 && e.disconnect(retry)
 }
 
 // listen opens the subscription of a subscriptions/listen. It holds no worker:

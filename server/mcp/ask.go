@@ -82,8 +82,8 @@ func (r *ServerRequest[P]) Once(_ context.Context, key string, out any, fn func(
 
 // CloseStream ends the event stream of the call, and the client comes back for
 // the rest after retry: a long call need not keep a connection open. It is false
-// where that cannot be: over WebSocket and stdio, on 2026-07-28, and for clients
-// that take no event stream.
+// where that cannot be: over WebSocket and stdio, in other revisions than
+// 2025-11-25, and for clients that take no event stream.
 //
 // It implements "server-side disconnect" of 2025-11-25, basic/transports.
 func (r *ServerRequest[P]) CloseStream(retry time.Duration) bool {
@@ -283,7 +283,9 @@ func withPatience(ctx context.Context, d time.Duration) (context.Context, contex
 	}
 }
 
-func askingError(key string, err error) error { return fmt.Errorf("asking the client (%s): %w", key, err) }
+func askingError(key string, err error) error {
+	return fmt.Errorf("asking the client (%s): %w", key, err)
+}
 
 // question sends questions, whose params are encoded, to the client of a session,
 // all at once, and collects the answers. After an error the others are given up
