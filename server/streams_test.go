@@ -335,3 +335,31 @@ func TestCloseStreamNeedsAnID(t *testing.T) {
 		again.wantEnd()
 	}
 }
+
+// A stream that is in use stays resumable however long it is silent.
+func TestStreamsInUseStay(t *testing.T) {
+	g := newGate(t, &Server{MCP: newTools().mcp})
+	s := httpSession(t, g, mcp.Version20251125)
+	read, left, call := newEventStream(s, nil, true), newEventStream(s, nil, true), newEventStream(s, &script{}, false)
+	for _, e := range []*eventStream{read, left} {
+		s.open(e)
+		out := &script{}
+		e.start(out)
+		if e == left {
+			e.away(out)
+		}
+	}
+	call.send([]byte("one"), true)
+	ids := map[*eventStream]string{read: s.primeOf(read), left: s.primeOf(left), call: s.primeOf(call)}
+	s.expireLog(time.Now().Add(logKept + time.Second))
+	for e, stays := range map[*eventStream]bool{read: true, left: false, call: true} {
+		if found, _, known, err := s.lookBack(ids[e]); known != stays || err != nil || stays && found != e {
+			t.Errorf("after a long silence: known = %v, %v, want %v", known, err, stays)
+		}
+	}
+	call.respond(transport.Response{Status: 200, Body: buffer.Copy([]byte("answer"))})
+	s.expireLog(time.Now().Add(logKept + time.Second))
+	if _, _, known, _ := s.lookBack(ids[call]); known {
+		t.Error("the answer is kept for ever")
+	}
+}
