@@ -291,7 +291,7 @@ func (c *call) listen() {
 	c.ending.Unlock()
 	if gone {
 		sub.Close()
-	} else if c.conn.isDraining() {
+	} else if c.conn.endsListens() {
 		c.endListen("server is shutting down")
 	}
 }

@@ -64,7 +64,7 @@ func (s *script) End() {
 func newGate(t testing.TB, srv *Server) *gate {
 	t.Helper()
 	srv.Logger = quiet
-	r, err := srv.newRunState()
+	r, err := srv.newRunState(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ type connection struct {
 	getOut   transport.Stream  // its way out here
 	header   *transport.Header // of the upgrade, once it was accepted
 	draining bool
+	unheard  bool // the client has ended its side: nothing is listened to any more
 	closed   bool
 	idle     chan struct{} // closed when nothing is in flight, if somebody waits
 }
@@ -120,10 +121,20 @@ func (cn *connection) opens(e *eventStream, out transport.Stream) bool {
 	return true
 }
 
-func (cn *connection) isDraining() bool {
+// lastListens are the listens of a connection that takes no more of them: what
+// is still opening ends itself.
+func (cn *connection) lastListens() []*call {
+	cn.mu.Lock()
+	cn.unheard = true
+	cn.mu.Unlock()
+	return cn.listens()
+}
+
+// endsListens reports whether a subscription that has just been opened must end.
+func (cn *connection) endsListens() bool {
 	cn.mu.Lock()
 	defer cn.mu.Unlock()
-	return cn.draining
+	return cn.draining || cn.unheard
 }
 
 func (cn *connection) isClosed() bool {

@@ -256,10 +256,16 @@ func (s *legacySession) lookBack(lastEventID string) (e *eventStream, r session.
 // more comes.
 const logKept = 15 * time.Minute
 
-// expireLog drops streams on which nothing has been sent for long.
+// expireLog drops streams on which nothing has been sent for long, but for those
+// that are in use: by a call that runs, or a client that reads.
 func (s *legacySession) expireLog(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for number, e := range s.numbered {
+		if !e.standby || e.attached() {
+			s.replay.Touch(now, number)
+		}
+	}
 	s.replay.Expire(now.Add(-logKept))
 }
 

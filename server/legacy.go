@@ -84,6 +84,7 @@ func (in *inbound) find(h *transport.Header) (*legacySession, *refusal) {
 func (in *inbound) revive(reg *session.Session) (*legacySession, *refusal) {
 	s := &legacySession{reg: reg, replay: session.Replay{Budget: &in.gate.logs}}
 	s.mcp = in.gate.mcp.RestoreSession(reg.ID(), reg.Version(), []byte(reg.Capabilities().JSON()), s)
+	s.asked.last = uint64(time.Now().UnixMicro()) // what another process has asked counts from 1
 	if s.mcp == nil {
 		return nil, &refusal{404, invalidRequest("session uses a revision that is not served any more")}
 	}

@@ -107,8 +107,9 @@ type Server struct {
 	// Hooks are told what happens.
 	Hooks Hooks
 
-	busy    atomic.Bool
-	running atomic.Pointer[runState]
+	silentFor time.Duration // transport.Config.SilentFor, for tests
+	busy      atomic.Bool
+	running   atomic.Pointer[runState]
 }
 
 // runState is what exists while a Server runs.
@@ -126,8 +127,9 @@ type runState struct {
 	patience context.Context    // ends when draining must not wait any longer
 	cut      context.CancelFunc // ends it
 	ended    chan struct{}
-	err      error // what Run returned; read after ended
-	sweep    chan struct{}
+	err      error              // what Run returned; read after ended
+	sweeping context.Context    // of the sweeps of sessions and tasks
+	unsweep  context.CancelFunc // ends them
 	swept    sync.WaitGroup
 	undo     func() // of addProcs
 }
@@ -153,7 +155,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if !s.busy.CompareAndSwap(false, true) {
 		return ErrRunning
 	}
-	r, err := s.start()
+	r, err := s.start(ctx)
 	if err != nil {
 		s.busy.Store(false)
 		return err
@@ -164,6 +166,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	case <-ctx.Done():
 	case <-r.quit:
 	case <-r.engine.Done():
+		s.MCP.StopTasks()
 		r.release()
 		return fmt.Errorf("serving: %w", r.engine.Err())
 	}
@@ -245,14 +248,14 @@ func (s *Server) loops() int {
 }
 
 // start brings everything up, or nothing.
-func (s *Server) start() (*runState, error) {
-	r, err := s.newRunState()
+func (s *Server) start(ctx context.Context) (*runState, error) {
+	r, err := s.newRunState(ctx)
 	if err != nil {
 		return nil, err
 	}
 	tcfg := transport.Config{
 		Path: s.Path, AllowedHosts: s.AllowedHosts, AllowedOrigins: s.AllowedOrigins, TrustedProxies: s.TrustedProxies,
-		LegacySSE: s.LegacySSE,
+		LegacySSE: s.LegacySSE, SilentFor: s.silentFor,
 	}
 	if err := s.checkLegacySSE(); err != nil {
 		return nil, err
@@ -299,9 +302,12 @@ func (s *Server) start() (*runState, error) {
 }
 
 // newRunState builds what does not need a listener. It starts nothing.
-func (s *Server) newRunState() (*runState, error) {
+func (s *Server) newRunState(ctx context.Context) (*runState, error) {
 	if s.MCP == nil {
 		return nil, errors.New("Server.MCP is not set")
+	}
+	if err := s.MCP.RecoverTasks(ctx); err != nil {
+		return nil, err
 	}
 	log := s.Logger
 	if log == nil {
@@ -314,12 +320,9 @@ func (s *Server) newRunState() (*runState, error) {
 	}
 	r := &runState{
 		cfg: s, log: log, started: time.Now(), undo: func() {},
-		quit: make(chan struct{}), ended: make(chan struct{}), sweep: make(chan struct{}),
+		quit: make(chan struct{}), ended: make(chan struct{}),
 	}
-	if err := s.MCP.RecoverTasks(context.Background()); err != nil {
-		return nil, err
-	}
-	s.MCP.ResumeTasks()
+	r.sweeping, r.unsweep = context.WithCancel(context.Background())
 	r.patience, r.cut = context.WithCancel(context.Background())
 	g := &gate{
 		mcp: s.MCP, auth: s.Auth, log: log, maxInFlight: s.MaxInFlight,
@@ -354,6 +357,7 @@ func (r *runState) serve() {
 	g.hooks = newHookRunner(r.cfg.Hooks, r.log)
 	g.pool = pool.New(pool.Config{CPUWorkers: cpus(), BlockingWorkers: r.cfg.Workers, Queue: r.cfg.Queue, Logger: r.log})
 	g.calls.start()
+	r.cfg.MCP.ResumeTasks()
 	r.swept.Add(1)
 	go func() {
 		defer r.swept.Done()
@@ -364,8 +368,8 @@ func (r *runState) serve() {
 			case now := <-t.C:
 				g.sessions.Sweep(now)
 				g.sweepLogs(now)
-				r.cfg.MCP.SweepTasks(context.Background(), now)
-			case <-r.sweep:
+				r.cfg.MCP.SweepTasks(r.sweeping, now)
+			case <-r.sweeping.Done():
 				return
 			}
 		}
@@ -422,7 +426,7 @@ func (r *runState) release() {
 	}
 	g.sessions.CloseAll(time.Now(), session.Shutdown) // of an initialize that was on a worker
 	g.calls.close()
-	close(r.sweep)
+	r.unsweep()
 	r.swept.Wait()
 	g.hooks.close()
 	if r.admin != nil {

@@ -33,10 +33,13 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 	if !s.busy.CompareAndSwap(false, true) {
 		return ErrRunning
 	}
-	r, err := s.newRunState()
+	r, err := s.newRunState(ctx)
 	if err != nil {
 		s.busy.Store(false)
 		return err
+	}
+	if s.Keys != nil {
+		s.MCP.SetKeys(s.Keys)
 	}
 	r.serve()
 	s.running.Store(r)
@@ -78,7 +81,7 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 // ends what is left of them.
 // It returns how many were left.
 func (r *runState) finishLink(l *transport.Link, grace time.Duration) (left int) {
-	for _, c := range stateOf(l).listens() {
+	for _, c := range stateOf(l).lastListens() {
 		c.endListen("server is shutting down")
 	}
 	t := time.NewTimer(grace)

@@ -7,12 +7,14 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"millrace/pool/buffer"
 	"millrace/server/mcp"
+	"millrace/server/session"
 	"millrace/server/transport"
 )
 
@@ -333,5 +335,289 @@ func TestCloseStreamNeedsAnID(t *testing.T) {
 		again := r.stream("GET", "", id, "Last-Event-ID: "+last)
 		again.want(textResult("2", "true"))
 		again.wantEnd()
+	}
+}
+
+// A stream that is in use stays resumable however long it is silent.
+func TestStreamsInUseStay(t *testing.T) {
+	g := newGate(t, &Server{MCP: newTools().mcp})
+	s := httpSession(t, g, mcp.Version20251125)
+	read, left, call := newEventStream(s, nil, true), newEventStream(s, nil, true), newEventStream(s, &script{}, false)
+	for _, e := range []*eventStream{read, left} {
+		s.open(e)
+		out := &script{}
+		e.start(out)
+		if e == left {
+			e.away(out)
+		}
+	}
+	call.send([]byte("one"), true)
+	ids := map[*eventStream]string{read: s.primeOf(read), left: s.primeOf(left), call: s.primeOf(call)}
+	s.expireLog(time.Now().Add(logKept + time.Second))
+	for e, stays := range map[*eventStream]bool{read: true, left: false, call: true} {
+		if found, _, known, err := s.lookBack(ids[e]); known != stays || err != nil || stays && found != e {
+			t.Errorf("after a long silence: known = %v, %v, want %v", known, err, stays)
+		}
+	}
+	call.respond(transport.Response{Status: 200, Body: buffer.Copy([]byte("answer"))})
+	s.expireLog(time.Now().Add(logKept + time.Second))
+	if _, _, known, _ := s.lookBack(ids[call]); known {
+		t.Error("the answer is kept for ever")
+	}
+}
+
+// talk adds a tool that logs what it is told to, until there is no more.
+func (tl *tools) addTalk() (say chan string) {
+	say = make(chan string)
+	tl.add("talk", -1, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		tl.running <- struct{}{}
+		for {
+			select {
+			case text, ok := <-say:
+				if !ok {
+					return said("done"), nil
+				}
+				if err := req.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "error", Data: text}); err != nil {
+					return nil, err
+				}
+			case <-ctx.Done():
+				tl.ended <- ctx.Err()
+				return nil, ctx.Err()
+			}
+		}
+	})
+	return say
+}
+
+func logged(text string) string {
+	return `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":"` + text + `"}}`
+}
+
+const setLevel = `{"jsonrpc":"2.0","id":0,"method":"logging/setLevel","params":{"level":"error"}}`
+
+// A call goes on without its connection; who comes back with Last-Event-ID gets
+// what was sent meanwhile, and the answer once.
+func TestResumeCall(t *testing.T) {
+	for _, version := range legacyVersions[:3] {
+		t.Run(version, func(t *testing.T) {
+			tl := newTools()
+			say := tl.addTalk()
+			r := serve(t, &Server{MCP: tl.mcp})
+			session := r.initializeAs(version, `{}`)
+			r.do("POST", setLevel, session)
+			s := r.stream("POST", toolCallWhenTold(say, "one"), session)
+			prime := ""
+			if version == mcp.Version20251125 {
+				prime = s.prime()
+			}
+			one := s.want(logged("one"))
+			if one.id == "" || one.id == prime {
+				t.Errorf("id of an event: %q", one.id)
+			}
+			active := r.Stats().Connections.Active
+			s.leave()
+			await(t, "the connection is gone", func() bool { return r.Stats().Connections.Active < active })
+			say <- "two"
+			second := r.stream("GET", "", session, "Last-Event-ID: "+one.id)
+			second.want(logged("two"))
+			say <- "three"
+			three := second.want(logged("three"))
+			// The client comes back before we know that it was gone.
+			third := r.stream("GET", "", session, "Last-Event-ID: "+three.id)
+			second.wantEnd()
+			say <- "four"
+			third.want(logged("four"))
+			third.leave()
+			close(say)
+			await(t, "the call is over", func() bool { return r.only().inFlight() == 0 })
+			fourth := r.stream("GET", "", session, "Last-Event-ID: "+three.id)
+			fourth.want(logged("four"))
+			answer := fourth.want(textResult("1", "done"))
+			fourth.wantEnd()
+			r.stream("GET", "", session, "Last-Event-ID: "+answer.id).wantEnd() // nothing comes twice
+			if prime != "" {
+				again := r.stream("GET", "", session, "Last-Event-ID: "+prime)
+				for _, text := range []string{"one", "two", "three", "four"} {
+					again.want(logged(text))
+				}
+				again.want(textResult("1", "done"))
+				again.wantEnd()
+			}
+			// Another session learns nothing with the id: its stream is a new one.
+			other := r.initializeAs(version, `{}`)
+			stranger := r.stream("GET", "", other, "Last-Event-ID: "+one.id)
+			if version == mcp.Version20251125 {
+				stranger.prime()
+			}
+			tl.add("more", 0, nothing)
+			stranger.want(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
+			if logs := &r.running.Load().gate.logs; logs.Bytes() == 0 {
+				t.Error("nothing is kept")
+			} else {
+				r.do("DELETE", "", session)
+				r.do("DELETE", "", other)
+				if n := logs.Bytes(); n != 0 {
+					t.Errorf("%d bytes of sessions that have ended are kept", n)
+				}
+			}
+			stranger.wantEnd()
+		})
+	}
+}
+
+// toolCallWhenTold is a call of talk that is told its first word.
+func toolCallWhenTold(say chan string, word string) string {
+	go func() { say <- word }()
+	return toolCall("1", "talk")
+}
+
+// Ids that nobody gave out make a new stream; ids whose successors are gone are
+// refused, because the client may wait for what was there.
+func TestResumeUnknown(t *testing.T) {
+	tl := newTools()
+	r := serve(t, &Server{MCP: tl.mcp})
+	id := r.initializeAs(mcp.Version20251125, `{}`)
+	for _, last := range []string{"x", "0-0", "99999999999-1", strings.Repeat("z", 5000)} {
+		r.stream("GET", "", id, "Last-Event-ID: "+last).prime()
+	}
+	s := r.stream("GET", "", id)
+	prime := s.prime()
+	open := r.only().gets()
+	for range session.MaxReplayEvents + 1 {
+		open[len(open)-1].send([]byte(`{"n":1}`), true)
+	}
+	if rep := r.do("GET", "", id, "Last-Event-ID: "+prime); rep.status != 400 || !strings.Contains(rep.body(), "cannot resume") {
+		t.Errorf("an event that was pushed out: %d %s", rep.status, rep.body())
+	}
+	s.next() // who was there all the time has lost nothing
+}
+
+// gets are the GET streams of a session, oldest first.
+func (s *legacySession) gets() []*eventStream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.standby)
+}
+
+// Of several GET streams each message is sent on one, the newest that is read;
+// one that nobody reads keeps it for its client.
+func TestGetStreams(t *testing.T) {
+	const changed = `{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`
+	tl := newTools()
+	r := serve(t, &Server{MCP: tl.mcp})
+	session := r.initializeAs(mcp.Version20251125, `{}`)
+	one, two := r.stream("GET", "", session), r.stream("GET", "", session)
+	one.prime()
+	id := two.prime()
+	streams := r.only().gets()
+	tl.add("a", 0, nothing)
+	two.want(changed)
+	two.leave()
+	await(t, "the newest is gone", func() bool { return !streams[1].attached() })
+	tl.mcp.RemoveTools("a")
+	one.want(changed)
+	back := r.stream("GET", "", session, "Last-Event-ID: "+id)
+	back.want(changed) // what was sent on it, and not what was sent on the other
+	tl.add("a", 0, nothing)
+	last := back.want(changed)
+	one.leave()
+	back.leave()
+	await(t, "nobody reads", func() bool { return !streams[0].attached() && !streams[1].attached() })
+	if r.only().reg.Busy() {
+		t.Error("a session without a connection is held")
+	}
+	tl.mcp.RemoveTools("a")
+	await(t, "it is kept", func() bool {
+		s := r.only()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		res, err := s.replay.Resume(last.id)
+		return err == nil && len(res.Events) == 1
+	})
+	again := r.stream("GET", "", session, "Last-Event-ID: "+last.id)
+	again.want(changed)
+	r.do("DELETE", "", session)
+	again.wantEnd()
+}
+
+// A call that is silent for long becomes a stream that its client can come back
+// to, and nothing but a comment for older clients.
+func TestSilentCall(t *testing.T) {
+	tl := newTools()
+	say := tl.addTalk()
+	r := serve(t, &Server{MCP: tl.mcp, silentFor: 30 * time.Millisecond})
+	session := r.initializeAs(mcp.Version20251125, `{}`)
+	s := r.stream("POST", toolCall("1", "talk"), session)
+	id := s.prime()
+	s.leave()
+	s = r.stream("GET", "", session, "Last-Event-ID: "+id)
+	say <- "unheard" // the client has not set a level
+	close(say)
+	s.want(textResult("1", "done"))
+	s.wantEnd()
+	for _, version := range legacyVersions[1:] {
+		held := newTools()
+		r := serve(t, &Server{MCP: held.mcp, silentFor: 30 * time.Millisecond})
+		session := r.initializeAs(version, `{}`)
+		s := r.stream("POST", toolCall("1", "hold"), session)
+		close(held.gate)
+		s.want(`{"jsonrpc":"2.0","id":1,"result":{"content":[]}}`)
+		s.wantEnd()
+	}
+}
+
+// DELETE ends everything of its session.
+func TestDeleteEndsStreams(t *testing.T) {
+	tl := newTools()
+	say := tl.addTalk()
+	tl.addAsk(0)
+	r := serve(t, &Server{MCP: tl.mcp})
+	session := r.initializeAs(mcp.Version20251125, asks)
+	r.do("POST", setLevel, session)
+	get := r.stream("GET", "", session)
+	get.prime()
+	read := r.stream("POST", toolCallWhenTold(say, "one"), session)
+	read.prime()
+	one := read.want(logged("one"))
+	left := r.stream("POST", toolCall("1", "ask"), session)
+	left.prime()
+	left.next()
+	left.leave()
+	r.do("DELETE", "", session)
+	get.wantEnd()
+	read.wantEnd()
+	<-tl.ended
+	<-tl.ended
+	if rep := r.do("GET", "", session, "Last-Event-ID: "+one.id); rep.status != 404 {
+		t.Errorf("resuming in a session that has ended: %d", rep.status)
+	}
+	if n := r.running.Load().gate.logs.Bytes(); n != 0 {
+		t.Errorf("%d bytes are kept", n)
+	}
+	await(t, "nothing runs", func() bool { return r.Stats().Pool.Blocking.Busy == 0 })
+}
+
+// GET streams end with the drain, and the answers of calls still arrive.
+func TestStreamsDrain(t *testing.T) {
+	tl := newTools()
+	say := tl.addTalk()
+	r := serve(t, &Server{MCP: tl.mcp})
+	session := r.initializeAs(mcp.Version20251125, `{}`)
+	r.do("POST", setLevel, session)
+	get := r.stream("GET", "", session)
+	get.prime()
+	call := r.stream("POST", toolCallWhenTold(say, "one"), session)
+	call.prime()
+	call.want(logged("one"))
+	done := make(chan error, 1)
+	go func() { done <- r.stop() }()
+	get.wantEnd()
+	say <- "two"
+	call.want(logged("two"))
+	close(say)
+	call.want(textResult("1", "done"))
+	call.wantEnd()
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
 	}
 }

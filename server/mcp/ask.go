@@ -461,19 +461,33 @@ func (ss *ServerSession) Ping(ctx context.Context, _ *PingParams) error {
 	if to == nil {
 		return errNoWayBack
 	}
-	_, err := to.Request(ctx, methodPing, nil)
-	return err
+	host, ok := to.(Host)
+	if !ok {
+		_, err := to.Request(ctx, methodPing, nil)
+		return err
+	}
+	// The answer may need a worker: it must not find this one waiting for it.
+	ctx, cancel := withPatience(ctx, ss.server.opts.InputTimeout)
+	defer cancel()
+	var failed error
+	if err := host.Wait(func() { _, failed = host.Request(ctx, methodPing, nil) }); err != nil {
+		return err
+	}
+	return failed
 }
 
 // wayBack is how requests reach the client of a session; nil: not at all.
 func (ss *ServerSession) wayBack() requester {
-	if ss.call != nil && ss.call.host != nil && !ss.call.rev.modern() {
-		return ss.call.host
+	if call := ss.call; call != nil {
+		if call.host == nil || call.rev.modern() { // on an event loop nobody waits
+			return nil
+		}
+		return call.host
 	}
-	if ss.peer != nil {
-		return ss.peer
+	if ss.peer == nil {
+		return nil
 	}
-	return nil
+	return ss.peer
 }
 
 func askAnywhere[A InputResponse](ctx context.Context, ss *ServerSession, q InputRequest) (answer A, err error) {

@@ -59,7 +59,7 @@ type replayStream struct {
 	last, gone     uint64
 	oldest, newest *replayEvent
 	done           bool
-	heard          time.Time // when it was opened or got its last event
+	heard          time.Time // when it was opened, got its last event, or was touched
 }
 
 // replayEvent is one event. They are a list: a slice that grew once would keep
@@ -184,6 +184,14 @@ func (r *Replay) Resume(lastEventID string) (Resumption, error) {
 	return res, nil
 }
 
+// Touch keeps a stream from expiring as if something had been sent on it. A stream
+// that the log does not know is no error.
+func (r *Replay) Touch(now time.Time, stream uint64) {
+	if i := r.find(stream); i >= 0 {
+		r.streams[i].heard = now
+	}
+}
+
 // Forget drops a stream and its events: nobody will resume it. A stream that
 // the log does not know is no error.
 func (r *Replay) Forget(stream uint64) {
@@ -192,7 +200,8 @@ func (r *Replay) Forget(stream uint64) {
 	}
 }
 
-// Expire drops the streams, done or not, on which nothing was sent since before.
+// Expire drops the streams, done or not, on which nothing was sent since before and
+// that were not touched.
 func (r *Replay) Expire(before time.Time) {
 	r.streams = slices.DeleteFunc(r.streams, func(s replayStream) bool {
 		silent := s.heard.Before(before)
