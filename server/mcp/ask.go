@@ -134,7 +134,8 @@ func (a *activeCall) conversation() *asking {
 	return a.talk
 }
 
-// questions are what this run has asked without an answer.
+// questions are what this run has asked without an answer: a copy, as goroutines
+// that the handler has left behind may ask on.
 func (a *activeCall) questions() InputRequestMap {
 	a.mu.Lock()
 	t := a.talk
@@ -144,7 +145,7 @@ func (a *activeCall) questions() InputRequestMap {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.asked
+	return maps.Clone(t.asked)
 }
 
 // askedByResult reports whether the client is asked by the result of the call.
