@@ -87,8 +87,10 @@ type taskRun struct {
 
 // taskQuestion is a question of a task that waits for its answer.
 type taskQuestion struct {
-	request InputRequest
-	answer  chan InputResponse // of one
+	request  InputRequest
+	asking   int           // how many wait; under mu of the task
+	answered chan struct{} // closed when there is an answer
+	answer   InputResponse
 }
 
 // task is the call's task; nil when it is none.
@@ -212,51 +214,88 @@ func (s *Server) publishTask(r *TaskRecord) {
 
 // ask asks the client of a task and waits for tasks/update.
 func (t *taskRun) ask(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
-	talk := t.call.conversation()
-	answers, missing := talk.known(questions)
+	answers, missing := t.call.conversation().known(questions)
 	if len(missing) == 0 {
 		return answers, nil
 	}
-	waiting := make(map[string]*taskQuestion, len(missing))
-	for key, q := range missing {
-		waiting[key] = &taskQuestion{request: q, answer: make(chan InputResponse, 1)}
-	}
 	var failed error
-	if err := t.host.Wait(func() { failed = t.await(ctx, waiting, answers) }); err != nil {
+	if err := t.host.Wait(func() { answers, failed = t.await(ctx, questions) }); err != nil {
 		return nil, err
 	}
-	if failed != nil {
-		return nil, failed
+	return answers, failed
+}
+
+// await shows questions to who looks at the task, and collects the answers.
+func (t *taskRun) await(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
+	answers, waiting, err := t.pose(ctx, questions)
+	defer t.withdraw(waiting)
+	if err != nil {
+		return nil, err
+	}
+	for key, q := range waiting {
+		select {
+		case <-q.answered:
+			answers[key] = q.answer
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-t.ctx.Done():
+			return nil, t.ctx.Err()
+		}
 	}
 	return answers, nil
 }
 
-// await shows questions to who looks at the task, and collects the answers.
-func (t *taskRun) await(ctx context.Context, waiting map[string]*taskQuestion, answers InputResponseMap) error {
-	if err := t.change(ctx, func(rec *TaskRecord) bool { return t.pose(rec, waiting) }); err != nil {
-		return err
-	}
-	for key, q := range waiting {
-		select {
-		case answers[key] = <-q.answer:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-t.ctx.Done():
-			return t.ctx.Err()
+// pose makes questions the task's, unless they have been answered. Who asks for
+// what is being asked already waits for the same answer: "A server ... MUST NOT
+// use the same key to refer to two distinct requests over a task's lifetime".
+func (t *taskRun) pose(ctx context.Context, questions InputRequestMap) (answers InputResponseMap, waiting map[string]*taskQuestion, err error) {
+	waiting = make(map[string]*taskQuestion)
+	var failed error
+	err = t.change(ctx, func(rec *TaskRecord) bool {
+		if t.open == nil {
+			t.open = make(map[string]*taskQuestion)
 		}
+		var missing InputRequestMap
+		answers, missing = t.call.conversation().known(questions)
+		for key, q := range missing {
+			if t.open[key] == nil {
+				t.open[key] = &taskQuestion{request: q, answered: make(chan struct{})}
+			}
+			t.open[key].asking++
+			waiting[key] = t.open[key]
+		}
+		failed = t.show(rec)
+		return failed == nil
+	})
+	switch {
+	case err != nil:
+		return nil, waiting, fmt.Errorf("storing the task: %w", err)
+	case failed != nil:
+		return nil, waiting, failed
+	case answers == nil: // the task is over, and its context ends
+		return nil, nil, context.Canceled
 	}
-	return nil
+	return answers, waiting, nil
 }
 
-// pose makes questions the task's. Under mu.
-func (t *taskRun) pose(rec *TaskRecord, waiting map[string]*taskQuestion) bool {
-	if t.open == nil {
-		t.open = make(map[string]*taskQuestion)
+// withdraw takes back the questions among waiting that nobody waits for any more.
+func (t *taskRun) withdraw(waiting map[string]*taskQuestion) {
+	if len(waiting) == 0 {
+		return
 	}
-	for key, q := range waiting {
-		t.open[key] = q
+	err := t.change(context.Background(), func(rec *TaskRecord) bool {
+		withdrawn := false
+		for key, q := range waiting {
+			if q.asking--; q.asking == 0 && t.open[key] == q {
+				delete(t.open, key)
+				withdrawn = true
+			}
+		}
+		return withdrawn && t.show(rec) == nil
+	})
+	if err != nil {
+		t.server.log.Error("mcp: a task was not stored", "task", t.call.tool.tool.Name, "err", err)
 	}
-	return t.show(rec) == nil
 }
 
 // show puts the open questions into a record. Under mu.
@@ -301,6 +340,8 @@ func (t *taskRun) answer(ctx context.Context, given map[string]json.RawMessage) 
 		matched = append(matched, match{key, q, answer})
 	}
 	for _, m := range matched {
+		// In this order, or the same could be asked anew in between.
+		t.call.conversation().remember(m.key, append(json.RawMessage(nil), given[m.key]...))
 		delete(t.open, m.key)
 	}
 	t.mu.Unlock()
@@ -309,8 +350,8 @@ func (t *taskRun) answer(ctx context.Context, given map[string]json.RawMessage) 
 	}
 	err := t.change(ctx, func(rec *TaskRecord) bool { return t.show(rec) == nil })
 	for _, m := range matched {
-		t.call.conversation().remember(m.key, append(json.RawMessage(nil), given[m.key]...))
-		m.q.answer <- m.answer
+		m.q.answer = m.answer
+		close(m.q.answered)
 	}
 	if err != nil {
 		t.server.log.LogAttrs(ctx, slog.LevelError, "mcp: a task was not stored", slog.Any("err", err))
