@@ -87,23 +87,18 @@ func converse[P interactiveParams, R interactive](ctx context.Context, req *Serv
 			state, err := call.sealState(asked, "")
 			return none.asking(asked, state), err
 		}
-		if urls := urlsRequired(err); urls != nil && call.rev.modern() {
-			// What sessions of 2025-11-25 get as an error has a form of its own.
-			if err := call.mayAsk(urls); err != nil {
-				return nil, err
-			}
-			state, err := call.sealState(urls, "")
-			return none.asking(urls, state), err
-		}
-		if err != nil {
+		requests, state := urlsRequired(err), ""
+		switch {
+		case requests != nil && call.rev.modern():
+			// What sessions of 2025-11-25 get as an error is a question here.
+		case err != nil:
 			return nil, err
-		}
-		if res.isNil() {
+		case res.isNil():
 			return none.asking(nil, ""), nil
-		}
-		requests, state := res.wants()
-		if requests == nil && state == "" {
-			return res, nil
+		default:
+			if requests, state = res.wants(); requests == nil && state == "" {
+				return res, nil
+			}
 		}
 		if err := call.mayAsk(requests); err != nil {
 			return nil, err
