@@ -38,7 +38,8 @@ type TaskOptions struct {
 // tasks/update.
 //
 // It is for the handlers of tools with TaskManual, after what had to be asked
-// before, and returns ErrNoTask where there can be no task. In a call that is a
+// before (while such a question is open the error is ErrInputRequired), and
+// returns ErrNoTask where there can be no task. In a call that is a
 // task already it returns that one's context. options may be nil.
 //
 // It implements the creation of tasks of the tasks extension.
@@ -52,6 +53,9 @@ func (r *ServerRequest[P]) StartTask(_ context.Context, options *TaskOptions) (c
 	}
 	if err := call.needTasks(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoTask, err)
+	}
+	if call.questions() != nil { // the client will be asked by the result of the call
+		return nil, ErrInputRequired
 	}
 	return call.startTask(options)
 }
