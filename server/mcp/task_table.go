@@ -152,11 +152,16 @@ func (tt *taskTable) expired(now time.Time) (ids []string) {
 func (tt *taskTable) start(t *taskRun) error {
 	most := tt.server.opts.MaxTasks
 	tt.mu.Lock()
-	if tt.stopped || tt.count[t.rec.Principal] >= most {
+	var refused string
+	switch {
+	case tt.stopped:
+		refused = "the server is stopping and takes no new tasks"
+	case tt.count[t.rec.Principal] >= most:
+		refused = fmt.Sprintf("too many tasks: %d are kept", most)
+	}
+	if refused != "" {
 		tt.mu.Unlock()
-		return fmt.Errorf("%w: %w", ErrNoTask, &jsonrpc.Error{
-			Code: codeTooMany, Message: fmt.Sprintf("too many tasks: %d are kept", most),
-		})
+		return fmt.Errorf("%w: %w", ErrNoTask, &jsonrpc.Error{Code: codeTooMany, Message: refused})
 	}
 	tt.noteLocked(&t.rec)
 	tt.running[t.rec.ID] = t
