@@ -272,7 +272,9 @@ func (a *activeCall) interview(ctx context.Context, questions InputRequestMap) (
 	return answers, nil
 }
 
-func askingError(key string, err error) error { return fmt.Errorf("asking the client (%s): %w", key, err) }
+func askingError(key string, err error) error {
+	return fmt.Errorf("asking the client (%s): %w", key, err)
+}
 
 // question sends questions, whose params are encoded, to the client of a session,
 // all at once, and collects the answers. After an error the others are given up

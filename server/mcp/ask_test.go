@@ -230,7 +230,9 @@ func TestQuestionsWin(t *testing.T) {
 		"another error": func(error) (*CallToolResult, error) { return nil, errors.New("x") },
 		"a result":      func(error) (*CallToolResult, error) { return said("too early"), nil },
 		"nothing":       func(error) (*CallToolResult, error) { return nil, nil },
-		"questions":     func(error) (*CallToolResult, error) { return &CallToolResult{InputRequests: InputRequestMap{"z": form("z")}}, nil },
+		"questions": func(error) (*CallToolResult, error) {
+			return &CallToolResult{InputRequests: InputRequestMap{"z": form("z")}}, nil
+		},
 	}
 	for name, f := range returns {
 		c := asker(t, Version20260728, func(ctx context.Context, req *CallToolRequest) (*CallToolResult, error) {
@@ -280,7 +282,10 @@ func TestBadQuestions(t *testing.T) {
 		ask  func(ctx context.Context, req *CallToolRequest) error
 		want string
 	}{
-		{"no key", func(ctx context.Context, req *CallToolRequest) error { _, err := req.Elicit(ctx, "", form("a")); return err }, "1 to 256 bytes"},
+		{"no key", func(ctx context.Context, req *CallToolRequest) error {
+			_, err := req.Elicit(ctx, "", form("a"))
+			return err
+		}, "1 to 256 bytes"},
 		{"long key", func(ctx context.Context, req *CallToolRequest) error {
 			_, err := req.ListRoots(ctx, strings.Repeat("k", maxKey+1))
 			return err
@@ -290,7 +295,10 @@ func TestBadQuestions(t *testing.T) {
 			_, err := req.Session.CreateMessage(ctx, nil)
 			return err
 		}, "the request is nil"},
-		{"no message", func(ctx context.Context, req *CallToolRequest) error { _, err := req.Elicit(ctx, "k", &ElicitParams{}); return err }, "Message is empty"},
+		{"no message", func(ctx context.Context, req *CallToolRequest) error {
+			_, err := req.Elicit(ctx, "k", &ElicitParams{})
+			return err
+		}, "Message is empty"},
 		{"many at once", func(ctx context.Context, req *CallToolRequest) error { _, err := req.Ask(ctx, many); return err }, "65 questions at once"},
 		{"unencodable", func(ctx context.Context, req *CallToolRequest) error {
 			p := form("a")
@@ -547,7 +555,9 @@ func TestURLsRequired(t *testing.T) {
 	if keys := sortedKeys(a.Result.InputRequests); len(keys) != 2 || !slices.Contains(keys, "b") {
 		t.Errorf("asks %v", keys)
 	}
-	odd := func(data any) error { return &jsonrpc.Error{Code: CodeURLElicitationRequired, Message: "x", Data: data} }
+	odd := func(data any) error {
+		return &jsonrpc.Error{Code: CodeURLElicitationRequired, Message: "x", Data: data}
+	}
 	for name, err := range map[string]error{
 		"no data": odd(nil), "not JSON": odd(rawJSON(`{`)), "none": odd(rawJSON(`{"elicitations":[]}`)), "null": odd(rawJSON(`{"elicitations":[null]}`)),
 	} {

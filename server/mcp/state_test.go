@@ -262,8 +262,8 @@ func TestAnswersOfResults(t *testing.T) {
 
 func TestGuessInputResponse(t *testing.T) {
 	for in, want := range map[string]string{
-		`{"action":"accept","content":{"a":1}}`: "*mcp.ElicitResult",
-		`{"roots":[{"uri":"file:///a"}]}`:       "*mcp.ListRootsResult",
+		`{"action":"accept","content":{"a":1}}`:                                 "*mcp.ElicitResult",
+		`{"roots":[{"uri":"file:///a"}]}`:                                       "*mcp.ListRootsResult",
 		`{"role":"assistant","content":{"type":"text","text":"x"},"model":"m"}`: "*mcp.CreateMessageWithToolsResult",
 		`{"roots":5}`: "", `{"action":5}`: "", `{"role":5}`: "", `{}`: "", `5`: "", `null`: "", `"action"`: "",
 	} {

@@ -79,6 +79,7 @@ func (r *ServerRequest[P]) SetTaskMessage(ctx context.Context, message string) e
 // taskRun is a task whose handler is running in this process.
 type taskRun struct {
 	server *Server
+	id     string
 	call   *activeCall
 	host   Host
 	ctx    context.Context
@@ -111,11 +112,13 @@ func (a *activeCall) startTask(o *TaskOptions) (context.Context, error) {
 	}
 	s := a.server
 	now := time.Now()
-	t := &taskRun{server: s, call: a, host: a.host, rec: TaskRecord{
-		ID: rand.Text(), Principal: a.principal.ID, Tool: a.tool.tool.Name,
+	t := &taskRun{server: s, id: rand.Text(), call: a, host: a.host}
+	t.rec = TaskRecord{
+		ID: t.id, Principal: a.principal.ID, Tool: a.tool.tool.Name,
 		Status: TaskWorking, StatusMessage: o.StatusMessage, Created: now, Updated: now,
 		TTL: max(orDefault(o.TTL, s.opts.TaskTTL), 0), PollInterval: orDefault(o.PollInterval, s.opts.TaskPollInterval),
-	}}
+	}
+	handle := t.rec // StopTasks may change t.rec from now on
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	if t.rec.TTL > 0 {
 		t.ctx, t.stop = context.WithDeadline(context.Background(), now.Add(t.rec.TTL))
@@ -129,7 +132,7 @@ func (a *activeCall) startTask(o *TaskOptions) (context.Context, error) {
 	a.run = t
 	a.mu.Unlock()
 	msg := jsonrpc.AppendResultHead(nil, a.id)
-	msg, err := s.appendResult(msg, &TaskResult{Task: &t.rec, handle: true}, a.rev)
+	msg, err := s.appendResult(msg, &TaskResult{Task: &handle, handle: true}, a.rev)
 	if err != nil || !a.host.Answer(append(msg, '}')) {
 		// Nobody is left who could ask for the task.
 		t.end(TaskCancelled, nil, nil)
@@ -177,10 +180,27 @@ func (t *taskRun) end(status TaskStatus, result json.RawMessage, failure *jsonrp
 		return true
 	})
 	if err != nil {
-		t.server.log.Error("mcp: the end of a task was not stored", "task", shortName(t.rec.Tool), "err", err)
+		t.server.log.Error("mcp: the end of a task was not stored", "tool", t.call.tool.tool.Name, "err", err)
 	}
 	t.stop()
-	t.server.tasks.ended(t)
+	t.server.tasks.ended(t, err == nil)
+}
+
+// record is the task as it is now.
+func (t *taskRun) record() TaskRecord {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rec
+}
+
+// create stores a new task, unless it is over already.
+func (t *taskRun) create() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rec.Status.Final() {
+		return nil
+	}
+	return t.server.tasks.store.Put(t.ctx, &t.rec)
 }
 
 // errorObject is e as JSON.
@@ -298,7 +318,7 @@ func (t *taskRun) withdraw(waiting map[string]*taskQuestion) {
 		return withdrawn && t.show(rec) == nil
 	})
 	if err != nil {
-		t.server.log.Error("mcp: a task was not stored", "task", t.call.tool.tool.Name, "err", err)
+		t.server.log.Error("mcp: a task was not stored", "tool", t.call.tool.tool.Name, "err", err)
 	}
 }
 
