@@ -134,7 +134,8 @@ func (a *activeCall) conversation() *asking {
 	return a.talk
 }
 
-// questions are what this run has asked without an answer.
+// questions are what this run has asked without an answer: a copy, as goroutines
+// that the handler has left behind may ask on.
 func (a *activeCall) questions() InputRequestMap {
 	a.mu.Lock()
 	t := a.talk
@@ -144,7 +145,7 @@ func (a *activeCall) questions() InputRequestMap {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.asked
+	return maps.Clone(t.asked)
 }
 
 // askedByResult reports whether the client is asked by the result of the call.
@@ -283,6 +284,14 @@ func withPatience(ctx context.Context, d time.Duration) (context.Context, contex
 	}
 }
 
+// causeOf tells of an error that is the end of ctx why ctx has ended.
+func causeOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
 func askingError(key string, err error) error {
 	return fmt.Errorf("asking the client (%s): %w", key, err)
 }
@@ -314,7 +323,7 @@ func (a *activeCall) question(ctx context.Context, cancel func(), open InputRequ
 			answers[r.key] = answer
 			a.conversation().remember(r.key, r.raw)
 		case failed == nil:
-			failed = askingError(r.key, r.err)
+			failed = askingError(r.key, causeOf(ctx, r.err))
 			cancel()
 		}
 	}

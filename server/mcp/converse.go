@@ -89,27 +89,25 @@ func converse[P interactiveParams, R interactive](ctx context.Context, req *Serv
 			state, err := call.sealState(asked, "")
 			return none.asking(asked, state), err
 		}
-		urls := urlsRequired(err)
-		if urls != nil && call.rev < rev20251125 {
+		requests, state := urlsRequired(err), ""
+		switch {
+		case requests != nil && call.rev < rev20251125:
 			return nil, errNoURLs // a code that the client has never heard of
-		}
-		if urls != nil && call.rev.modern() {
-			// What sessions of 2025-11-25 get as an error has a form of its own.
-			if err := call.mayAsk(urls); err != nil {
+		case requests != nil && !call.rev.modern():
+			if err := call.mayAsk(requests); err != nil {
 				return nil, err
 			}
-			state, err := call.sealState(urls, "")
-			return none.asking(urls, state), err
-		}
-		if err != nil {
 			return nil, err
-		}
-		if res.isNil() {
+		case requests != nil:
+			// What sessions of 2025-11-25 get as an error is a question here.
+		case err != nil:
+			return nil, err
+		case res.isNil():
 			return none.asking(nil, ""), nil
-		}
-		requests, state := res.wants()
-		if requests == nil && state == "" {
-			return res, nil
+		default:
+			if requests, state = res.wants(); requests == nil && state == "" {
+				return res, nil
+			}
 		}
 		if err := call.mayAsk(requests); err != nil {
 			return nil, err

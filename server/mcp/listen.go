@@ -116,6 +116,9 @@ func decodeListen(s *Server, c *Call) (Request, *jsonrpc.Error) {
 func handleListen(ctx context.Context, _ string, request Request) (Result, error) {
 	req := request.(*SubscriptionsListenRequest)
 	s, c := req.Session.server, req.Session.call.origin
+	if c.listening != nil { // middleware comes again
+		return &SubscriptionsListenResult{}, nil
+	}
 	granted, err := s.grant(ctx, req)
 	if err != nil {
 		return nil, err
@@ -127,8 +130,13 @@ func handleListen(ctx context.Context, _ string, request Request) (Result, error
 			Message: fmt.Sprintf("too many subscriptions: %d are allowed at once", s.opts.MaxSubscriptions),
 		}
 	}
-	c.listening = sub
-	return &SubscriptionsListenResult{}, sub.open()
+	c.listening = sub // also for who closes it after a panic
+	if err := sub.open(); err != nil {
+		sub.Close()
+		c.listening = nil
+		return nil, err
+	}
+	return &SubscriptionsListenResult{}, nil
 }
 
 // codeTooMany is for limits of ours in the stateless era, whose specification

@@ -172,7 +172,8 @@ func hasTasks(s *Server) bool { return s.snapshot().tasks }
 // listensToUserCode: which resources a subscription may watch depends on
 // templates and filters, and which tasks on the store.
 func listensToUserCode(s *Server) bool {
-	return s.filtered(resourceKind) || s.filtered(templateKind) || s.snapshot().tasks
+	reg := s.snapshot()
+	return s.filtered(resourceKind) || s.filtered(templateKind) || reg.tasks || len(reg.templates.sorted) > 0
 }
 
 // method finds a method by its name; nil: there is none.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"millrace/codec/jsonrpc"
@@ -68,7 +69,7 @@ func (a *activeCall) sealState(asked InputRequestMap, own string) (string, error
 	st := requestState{Expires: time.Now().Add(a.server.opts.InputTimeout).Unix(), State: own}
 	t := a.conversation()
 	t.mu.Lock()
-	st.Kept = t.kept
+	st.Kept = maps.Clone(t.kept)
 	for key := range t.used {
 		if st.Given == nil {
 			st.Given = make(map[string]json.RawMessage)

@@ -38,7 +38,8 @@ type TaskOptions struct {
 // tasks/update.
 //
 // It is for the handlers of tools with TaskManual, after what had to be asked
-// before, and returns ErrNoTask where there can be no task. In a call that is a
+// before (while such a question is open the error is ErrInputRequired), and
+// returns ErrNoTask where there can be no task. In a call that is a
 // task already it returns that one's context. options may be nil.
 //
 // It implements the creation of tasks of the tasks extension.
@@ -52,6 +53,9 @@ func (r *ServerRequest[P]) StartTask(_ context.Context, options *TaskOptions) (c
 	}
 	if err := call.needTasks(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoTask, err)
+	}
+	if call.questions() != nil { // the client will be asked by the result of the call
+		return nil, ErrInputRequired
 	}
 	return call.startTask(options)
 }
@@ -75,6 +79,7 @@ func (r *ServerRequest[P]) SetTaskMessage(ctx context.Context, message string) e
 // taskRun is a task whose handler is running in this process.
 type taskRun struct {
 	server *Server
+	id     string
 	call   *activeCall
 	host   Host
 	ctx    context.Context
@@ -82,14 +87,15 @@ type taskRun struct {
 
 	mu   sync.Mutex // also keeps the writes to the store in order
 	rec  TaskRecord
-	lost bool // the store does not have the final state
 	open map[string]*taskQuestion
 }
 
 // taskQuestion is a question of a task that waits for its answer.
 type taskQuestion struct {
-	request InputRequest
-	answer  chan InputResponse // of one
+	request  InputRequest
+	asking   int           // how many wait; under mu of the task
+	answered chan struct{} // closed when there is an answer
+	answer   InputResponse
 }
 
 // task is the call's task; nil when it is none.
@@ -106,11 +112,13 @@ func (a *activeCall) startTask(o *TaskOptions) (context.Context, error) {
 	}
 	s := a.server
 	now := time.Now()
-	t := &taskRun{server: s, call: a, host: a.host, rec: TaskRecord{
-		ID: rand.Text(), Principal: a.principal.ID, Tool: a.tool.tool.Name,
+	t := &taskRun{server: s, id: rand.Text(), call: a, host: a.host}
+	t.rec = TaskRecord{
+		ID: t.id, Principal: a.principal.ID, Tool: a.tool.tool.Name,
 		Status: TaskWorking, StatusMessage: o.StatusMessage, Created: now, Updated: now,
 		TTL: max(orDefault(o.TTL, s.opts.TaskTTL), 0), PollInterval: orDefault(o.PollInterval, s.opts.TaskPollInterval),
-	}}
+	}
+	handle := t.rec // StopTasks may change t.rec from now on
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	if t.rec.TTL > 0 {
 		t.ctx, t.stop = context.WithDeadline(context.Background(), now.Add(t.rec.TTL))
@@ -124,7 +132,7 @@ func (a *activeCall) startTask(o *TaskOptions) (context.Context, error) {
 	a.run = t
 	a.mu.Unlock()
 	msg := jsonrpc.AppendResultHead(nil, a.id)
-	msg, err := s.appendResult(msg, &TaskResult{Task: &t.rec, handle: true}, a.rev)
+	msg, err := s.appendResult(msg, &TaskResult{Task: &handle, handle: true}, a.rev)
 	if err != nil || !a.host.Answer(append(msg, '}')) {
 		// Nobody is left who could ask for the task.
 		t.end(TaskCancelled, nil, nil)
@@ -152,14 +160,22 @@ func (a *activeCall) finishTask(res Result, failed error, done bool) {
 		failed = &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "the tool failed because of an internal error"}
 	case failed == nil:
 		raw, err := t.server.appendResult(nil, res, a.rev)
-		if err == nil {
+		switch {
+		case err != nil:
+			failed = errors.New("the tool returned a result that cannot be encoded as JSON")
+		case len(raw) > maxTaskResult:
+			failed = fmt.Errorf("the tool returned a result of %d bytes; %d can be kept", len(raw), maxTaskResult)
+		default:
 			t.end(TaskCompleted, raw, nil)
 			return
 		}
-		failed = errors.New("the tool returned a result that cannot be encoded as JSON")
 	}
 	t.end(TaskFailed, nil, asError(failed))
 }
+
+// maxTaskResult is how many bytes the result of a task may have, encoded: what a
+// store is sure to take.
+const maxTaskResult = 7 << 20
 
 // end brings the task into a final state, unless it is in one.
 func (t *taskRun) end(status TaskStatus, result json.RawMessage, failure *jsonrpc.Error) {
@@ -172,10 +188,27 @@ func (t *taskRun) end(status TaskStatus, result json.RawMessage, failure *jsonrp
 		return true
 	})
 	if err != nil {
-		t.server.log.Error("mcp: the end of a task was not stored", "task", shortName(t.rec.Tool), "err", err)
+		t.server.log.Error("mcp: the end of a task was not stored", "tool", t.call.tool.tool.Name, "err", err)
 	}
 	t.stop()
-	t.server.tasks.ended(t)
+	t.server.tasks.ended(t, err == nil)
+}
+
+// record is the task as it is now.
+func (t *taskRun) record() TaskRecord {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rec
+}
+
+// create stores a new task, unless it is over already.
+func (t *taskRun) create() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rec.Status.Final() {
+		return nil
+	}
+	return t.server.tasks.store.Put(t.ctx, &t.rec)
 }
 
 // fail makes r a task that has failed for a reason of the server's.
@@ -207,12 +240,6 @@ func (t *taskRun) change(ctx context.Context, f func(*TaskRecord) bool) error {
 	if err != nil && !next.Status.Final() {
 		return err
 	}
-	if err != nil {
-		// A result that cannot be kept was never delivered: what is asked for next
-		// must not be told that the task still works.
-		next.fail("the result of the task could not be stored")
-		t.lost = t.server.tasks.store.Put(ctx, &next) != nil
-	}
 	t.rec = next // a final state counts in this process, stored or not
 	t.server.publishTask(&next)
 	return err
@@ -225,51 +252,88 @@ func (s *Server) publishTask(r *TaskRecord) {
 
 // ask asks the client of a task and waits for tasks/update.
 func (t *taskRun) ask(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
-	talk := t.call.conversation()
-	answers, missing := talk.known(questions)
+	answers, missing := t.call.conversation().known(questions)
 	if len(missing) == 0 {
 		return answers, nil
 	}
-	waiting := make(map[string]*taskQuestion, len(missing))
-	for key, q := range missing {
-		waiting[key] = &taskQuestion{request: q, answer: make(chan InputResponse, 1)}
-	}
 	var failed error
-	if err := t.host.Wait(func() { failed = t.await(ctx, waiting, answers) }); err != nil {
+	if err := t.host.Wait(func() { answers, failed = t.await(ctx, questions) }); err != nil {
 		return nil, err
 	}
-	if failed != nil {
-		return nil, failed
+	return answers, failed
+}
+
+// await shows questions to who looks at the task, and collects the answers.
+func (t *taskRun) await(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
+	answers, waiting, err := t.pose(ctx, questions)
+	defer t.withdraw(waiting)
+	if err != nil {
+		return nil, err
+	}
+	for key, q := range waiting {
+		select {
+		case <-q.answered:
+			answers[key] = q.answer
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-t.ctx.Done():
+			return nil, t.ctx.Err()
+		}
 	}
 	return answers, nil
 }
 
-// await shows questions to who looks at the task, and collects the answers.
-func (t *taskRun) await(ctx context.Context, waiting map[string]*taskQuestion, answers InputResponseMap) error {
-	if err := t.change(ctx, func(rec *TaskRecord) bool { return t.pose(rec, waiting) }); err != nil {
-		return err
-	}
-	for key, q := range waiting {
-		select {
-		case answers[key] = <-q.answer:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-t.ctx.Done():
-			return t.ctx.Err()
+// pose makes questions the task's, unless they have been answered. Who asks for
+// what is being asked already waits for the same answer: "A server ... MUST NOT
+// use the same key to refer to two distinct requests over a task's lifetime".
+func (t *taskRun) pose(ctx context.Context, questions InputRequestMap) (answers InputResponseMap, waiting map[string]*taskQuestion, err error) {
+	waiting = make(map[string]*taskQuestion)
+	var failed error
+	err = t.change(ctx, func(rec *TaskRecord) bool {
+		if t.open == nil {
+			t.open = make(map[string]*taskQuestion)
 		}
+		var missing InputRequestMap
+		answers, missing = t.call.conversation().known(questions)
+		for key, q := range missing {
+			if t.open[key] == nil {
+				t.open[key] = &taskQuestion{request: q, answered: make(chan struct{})}
+			}
+			t.open[key].asking++
+			waiting[key] = t.open[key]
+		}
+		failed = t.show(rec)
+		return failed == nil
+	})
+	switch {
+	case err != nil:
+		return nil, waiting, fmt.Errorf("storing the task: %w", err)
+	case failed != nil:
+		return nil, waiting, failed
+	case answers == nil: // the task is over, and its context ends
+		return nil, nil, context.Canceled
 	}
-	return nil
+	return answers, waiting, nil
 }
 
-// pose makes questions the task's. Under mu.
-func (t *taskRun) pose(rec *TaskRecord, waiting map[string]*taskQuestion) bool {
-	if t.open == nil {
-		t.open = make(map[string]*taskQuestion)
+// withdraw takes back the questions among waiting that nobody waits for any more.
+func (t *taskRun) withdraw(waiting map[string]*taskQuestion) {
+	if len(waiting) == 0 {
+		return
 	}
-	for key, q := range waiting {
-		t.open[key] = q
+	err := t.change(context.Background(), func(rec *TaskRecord) bool {
+		withdrawn := false
+		for key, q := range waiting {
+			if q.asking--; q.asking == 0 && t.open[key] == q {
+				delete(t.open, key)
+				withdrawn = true
+			}
+		}
+		return withdrawn && t.show(rec) == nil
+	})
+	if err != nil {
+		t.server.log.Error("mcp: a task was not stored", "tool", t.call.tool.tool.Name, "err", err)
 	}
-	return t.show(rec) == nil
 }
 
 // show puts the open questions into a record. Under mu.
@@ -314,6 +378,8 @@ func (t *taskRun) answer(ctx context.Context, given map[string]json.RawMessage) 
 		matched = append(matched, match{key, q, answer})
 	}
 	for _, m := range matched {
+		// In this order, or the same could be asked anew in between.
+		t.call.conversation().remember(m.key, append(json.RawMessage(nil), given[m.key]...))
 		delete(t.open, m.key)
 	}
 	t.mu.Unlock()
@@ -322,8 +388,8 @@ func (t *taskRun) answer(ctx context.Context, given map[string]json.RawMessage) 
 	}
 	err := t.change(ctx, func(rec *TaskRecord) bool { return t.show(rec) == nil })
 	for _, m := range matched {
-		t.call.conversation().remember(m.key, append(json.RawMessage(nil), given[m.key]...))
-		m.q.answer <- m.answer
+		m.q.answer = m.answer
+		close(m.q.answered)
 	}
 	if err != nil {
 		t.server.log.LogAttrs(ctx, slog.LevelError, "mcp: a task was not stored", slog.Any("err", err))

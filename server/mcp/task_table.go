@@ -20,9 +20,10 @@ type taskTable struct {
 
 	mu      sync.Mutex
 	running map[string]*taskRun
+	// lost are tasks that are over, which the store has not been told of: it failed.
+	lost    map[string]*taskRun
 	stored  map[string]storedTask
-	count   map[string]int  // of stored, by principal
-	over    map[string]bool // of running: those that have ended, which only memory knows
+	count   map[string]int // of stored, by principal
 	stopped bool
 }
 
@@ -38,7 +39,7 @@ func newTaskTable(s *Server, store TaskStore) *taskTable {
 	}
 	return &taskTable{
 		server: s, store: store,
-		running: make(map[string]*taskRun), stored: make(map[string]storedTask), count: make(map[string]int), over: make(map[string]bool),
+		running: make(map[string]*taskRun), lost: make(map[string]*taskRun), stored: make(map[string]storedTask), count: make(map[string]int),
 	}
 }
 
@@ -53,8 +54,9 @@ func (s *Server) RecoverTasks(ctx context.Context) error {
 			continue
 		}
 		if !r.Status.Final() {
-			r.Updated = time.Now()
-			r.fail("the server was restarted while the task was working")
+			r.Status, r.InputRequests, r.Updated = TaskFailed, nil, time.Now()
+			r.StatusMessage = "the server was restarted while the task was working"
+			r.Error = errorObject(&jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: r.StatusMessage})
 			if err := s.tasks.store.Put(ctx, r); err != nil {
 				return fmt.Errorf("storing a task: %w", err)
 			}
@@ -66,13 +68,34 @@ func (s *Server) RecoverTasks(ctx context.Context) error {
 
 // SweepTasks forgets tasks whose time to live is over at now. The host calls it
 // about once a second; it may block on the store.
+// What it failed to store of tasks that are over, it is told again.
 func (s *Server) SweepTasks(ctx context.Context, now time.Time) {
+	s.tasks.storeLost(ctx)
 	for _, id := range s.tasks.expired(now) {
 		if err := s.tasks.store.Delete(ctx, id); err != nil {
 			s.log.Error("mcp: an expired task was not deleted", "err", err)
 			continue
 		}
 		s.tasks.forget(id)
+	}
+}
+
+// storeLost tells the store how tasks have ended that it was not told of.
+func (tt *taskTable) storeLost(ctx context.Context) {
+	tt.mu.Lock()
+	var lost []*taskRun
+	for _, t := range tt.lost {
+		lost = append(lost, t)
+	}
+	tt.mu.Unlock()
+	for _, t := range lost {
+		rec := t.record()
+		if tt.store.Put(ctx, &rec) != nil {
+			return // the failure is in the log
+		}
+		tt.mu.Lock()
+		delete(tt.lost, rec.ID)
+		tt.mu.Unlock()
 	}
 }
 
@@ -130,10 +153,7 @@ func (tt *taskTable) forget(id string) {
 		return
 	}
 	delete(tt.stored, id)
-	if tt.over[id] {
-		delete(tt.over, id)
-		delete(tt.running, id)
-	}
+	delete(tt.lost, id)
 	if tt.count[st.principal]--; tt.count[st.principal] <= 0 {
 		delete(tt.count, st.principal)
 	}
@@ -145,7 +165,7 @@ func (tt *taskTable) expired(now time.Time) (ids []string) {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
 	for id, st := range tt.stored {
-		if !st.expires.IsZero() && now.After(st.expires) && (tt.running[id] == nil || tt.over[id]) {
+		if !st.expires.IsZero() && now.After(st.expires) && tt.running[id] == nil {
 			ids = append(ids, id)
 		}
 	}
@@ -156,36 +176,36 @@ func (tt *taskTable) expired(now time.Time) (ids []string) {
 func (tt *taskTable) start(t *taskRun) error {
 	most := tt.server.opts.MaxTasks
 	tt.mu.Lock()
-	if tt.stopped || tt.count[t.rec.Principal] >= most {
+	var refused string
+	switch {
+	case tt.stopped:
+		refused = "the server is stopping and takes no new tasks"
+	case tt.count[t.rec.Principal] >= most:
+		refused = fmt.Sprintf("too many tasks: %d are kept", most)
+	}
+	if refused != "" {
 		tt.mu.Unlock()
-		return fmt.Errorf("%w: %w", ErrNoTask, &jsonrpc.Error{
-			Code: codeTooMany, Message: fmt.Sprintf("too many tasks: %d are kept", most),
-		})
+		return fmt.Errorf("%w: %w", ErrNoTask, &jsonrpc.Error{Code: codeTooMany, Message: refused})
 	}
 	tt.noteLocked(&t.rec)
 	tt.running[t.rec.ID] = t
 	tt.mu.Unlock()
-	if err := tt.store.Put(t.ctx, &t.rec); err != nil {
-		tt.ended(t)
-		tt.forget(t.rec.ID)
+	if err := t.create(); err != nil {
+		tt.ended(t, true)
+		tt.forget(t.id)
 		return fmt.Errorf("storing the task: %w", err)
 	}
 	return nil
 }
 
-// ended takes a task out of those that run. One whose end the store does not
-// have stays, with its record, until its time to live is over.
-func (tt *taskTable) ended(t *taskRun) {
-	t.mu.Lock()
-	lost := t.lost
-	t.mu.Unlock()
+// ended takes a task out of those that run.
+func (tt *taskTable) ended(t *taskRun, stored bool) {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
-	if lost {
-		tt.over[t.rec.ID] = true
-		return
+	delete(tt.running, t.id)
+	if !stored {
+		tt.lost[t.id] = t
 	}
-	delete(tt.running, t.rec.ID)
 }
 
 // errUnknownTask is also for the tasks of others: which of the two, nobody
@@ -194,14 +214,18 @@ func errUnknownTask(id string) error {
 	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown task %q", shortName(id))}
 }
 
-// find returns a principal's task that runs here, or nil when it is only stored.
+// find returns a principal's task that this process knows best, or nil when it is
+// in the store.
 func (tt *taskTable) find(id, principal string) (*taskRun, error) {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
 	if st, ok := tt.stored[id]; ok && st.principal != principal {
 		return nil, errUnknownTask(id)
 	}
-	return tt.running[id], nil
+	if t := tt.running[id]; t != nil {
+		return t, nil
+	}
+	return tt.lost[id], nil
 }
 
 func (tt *taskTable) known(ctx context.Context, id, principal string) bool {
@@ -215,9 +239,7 @@ func (tt *taskTable) get(ctx context.Context, id, principal string) (*TaskRecord
 		return nil, err
 	}
 	if t != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		rec := t.rec
+		rec := t.record()
 		return &rec, nil
 	}
 	rec, err := tt.store.Get(ctx, id)
