@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -162,7 +163,7 @@ func (c *call) result(out []byte) (json.RawMessage, error) {
 	return json.RawMessage(m.Result), nil
 }
 
-var answerLimits = jsonrpc.Limits{Depth: 10_000, Keys: 1 << 40}
+var answerLimits = jsonrpc.Limits{Depth: 10_000, Keys: math.MaxInt}
 
 // parseError decodes the error object of a response.
 func parseError(raw []byte) error {

@@ -330,15 +330,16 @@ func (c *Client) message(id, method string, params any) ([]byte, error) {
 // params encodes params with what every request of the client carries. What
 // they hold already stays.
 func (c *Client) params(params any) ([]byte, error) {
-	all := make(map[string]json.RawMessage)
-	if params != nil {
-		raw, err := json.Marshal(params)
-		if err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(raw, &all); err != nil {
-			return nil, err
-		}
+	raw, err := json.Marshal(params)
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return nil, err
+	}
+	if all == nil {
+		all = make(map[string]json.RawMessage)
 	}
 	meta := make(map[string]any)
 	maps.Copy(meta, c.o.Meta)
@@ -356,11 +357,9 @@ func (c *Client) params(params any) ([]byte, error) {
 		}
 	}
 	if len(meta) > 0 {
-		raw, err := json.Marshal(meta)
-		if err != nil {
+		if all["_meta"], err = json.Marshal(meta); err != nil {
 			return nil, err
 		}
-		all["_meta"] = raw
 	}
 	if len(all) == 0 {
 		return nil, nil

@@ -34,8 +34,7 @@ func (c *Client) TryCallTool(ctx context.Context, name string, arguments any) (*
 	if arguments != nil {
 		params["arguments"] = arguments
 	}
-	res := &mcp.CallToolResult{}
-	return res, c.converse(ctx, "tool "+name, "tools/call", params, res)
+	return converse[mcp.CallToolResult](ctx, c, "tool "+name, "tools/call", params)
 }
 
 // GetPrompt gets the messages of a prompt, as CallTool calls a tool.
@@ -54,8 +53,7 @@ func (c *Client) TryGetPrompt(ctx context.Context, name string, arguments map[st
 	if arguments != nil {
 		params["arguments"] = arguments
 	}
-	res := &mcp.GetPromptResult{}
-	return res, c.converse(ctx, "prompt "+name, "prompts/get", params, res)
+	return converse[mcp.GetPromptResult](ctx, c, "prompt "+name, "prompts/get", params)
 }
 
 // ReadResource reads a resource, as CallTool calls a tool.
@@ -70,8 +68,7 @@ func (c *Client) ReadResource(uri string) *mcp.ReadResourceResult {
 
 // TryReadResource is ReadResource with an error, see TryRequest.
 func (c *Client) TryReadResource(ctx context.Context, uri string) (*mcp.ReadResourceResult, error) {
-	res := &mcp.ReadResourceResult{}
-	return res, c.converse(ctx, "resource "+uri, "resources/read", map[string]any{"uri": uri}, res)
+	return converse[mcp.ReadResourceResult](ctx, c, "resource "+uri, "resources/read", map[string]any{"uri": uri})
 }
 
 // Complete completes an argument.
@@ -149,15 +146,16 @@ func (c *Client) request(method string, params, res any) {
 
 // converse sends a request that may ask for input and report progress, and
 // decodes the result that it comes to.
-func (c *Client) converse(ctx context.Context, name, method string, params map[string]any, res any) error {
+func converse[R any](ctx context.Context, c *Client, name, method string, params map[string]any) (*R, error) {
 	raw, err := c.rounds(ctx, name, method, params)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	res := new(R)
 	if err := json.Unmarshal(raw, res); err != nil {
-		return fmt.Errorf("the result of %s: %w", method, err)
+		return nil, fmt.Errorf("the result of %s: %w", method, err)
 	}
-	return nil
+	return res, nil
 }
 
 // rounds repeats a request until it has a result: "the client MUST ... retry the

@@ -45,7 +45,7 @@ func (c *Client) follow(ctx context.Context, running *call) (json.RawMessage, er
 			return nil, errors.New("the task was cancelled")
 		case mcp.TaskInputRequired:
 			if asked++; asked > maxRounds {
-				return nil, fmt.Errorf("the task asked for input %d times", maxRounds)
+				return nil, c.giveUp(ctx, id, fmt.Errorf("the task asked for input %d times", maxRounds))
 			}
 			if err := c.update(ctx, id, state.InputRequests); err != nil {
 				return nil, c.giveUp(ctx, id, err)
@@ -103,13 +103,8 @@ func (c *Client) cancelTask(id string) {
 	defer running.cancel()
 	c.server.Plan(running.mcp)
 	out, _ := c.server.Serve(running.ctx, running.mcp, nil)
-	wrong, ok := errors.AsType[*jsonrpc.Error](resultError(running, out))
-	if ok && wrong.Code != jsonrpc.CodeInvalidParams {
+	_, err = running.result(out)
+	if wrong, ok := errors.AsType[*jsonrpc.Error](err); ok && wrong.Code != jsonrpc.CodeInvalidParams {
 		c.t.Errorf("mcptest: cancelling a task: %v", wrong)
 	}
-}
-
-func resultError(running *call, out []byte) error {
-	_, err := running.result(out)
-	return err
 }
