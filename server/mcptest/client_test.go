@@ -173,15 +173,23 @@ func TestGate(t *testing.T) {
 }
 
 func TestNotify(t *testing.T) {
-	told := 0
+	var told []string
 	s := mcp.NewServer(&mcp.Implementation{Name: "s"}, &mcp.ServerOptions{
-		RootsListChangedHandler: func(context.Context, *mcp.RootsListChangedRequest) { told++ },
+		RootsListChangedHandler: func(ctx context.Context, req *mcp.RootsListChangedRequest) {
+			r, err := req.Session.ListRoots(ctx, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			told = append(told, r.Roots[0].URI)
+			req.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "info", Data: "noted"})
+		},
 	})
-	c := NewClient(t, s, &Options{Version: mcp.Version20251125, Roots: []*mcp.Root{}})
+	c := NewClient(t, s, &Options{Version: mcp.Version20251125, Roots: []*mcp.Root{}, LogLevel: "info"})
 	c.SetRoots(&mcp.Root{URI: "file:///a"})
 	c.Notify("notifications/unknown", map[string]any{"x": 1})
-	if told != 1 {
-		t.Errorf("told %d times", told)
+	if !slices.Equal(told, []string{"file:///a"}) || len(c.Logs()) != 1 {
+		t.Errorf("told %v, logs %v", told, c.Logs())
 	}
 	roots, err := c.Session().ListRoots(t.Context(), nil)
 	if err != nil || len(roots.Roots) != 1 {
