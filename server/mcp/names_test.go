@@ -67,7 +67,12 @@ var sdkNames = map[string]any{
 	"Content":      []mcp.Content{&mcp.TextContent{}, &mcp.ImageContent{}, &mcp.AudioContent{}, &mcp.ResourceLink{}, &mcp.EmbeddedResource{}},
 	"TextContent":  mcp.TextContent{Text: "", Meta: mcp.Meta{}, Annotations: &mcp.Annotations{}},
 	"ResourceLink": mcp.ResourceLink{Name: "", Title: "", MIMEType: "", URI: "", Description: "", Size: new(int64), Icons: []mcp.Icon{}},
-	"Icon":         mcp.Icon{Source: "", MIMEType: "", Sizes: []string{"48x48"}, Theme: mcp.IconThemeLight},
+	"ImageContent": mcp.ImageContent{Data: []byte{}, MIMEType: "", Meta: mcp.Meta{}, Annotations: &mcp.Annotations{}},
+	"AudioContent": mcp.AudioContent{Data: []byte{}, MIMEType: "", Meta: mcp.Meta{}, Annotations: &mcp.Annotations{}},
+	"EmbeddedResource": mcp.EmbeddedResource{
+		Resource: &mcp.ResourceContents{}, Meta: mcp.Meta{}, Annotations: &mcp.Annotations{},
+	},
+	"Icon": mcp.Icon{Source: "", MIMEType: "", Sizes: []string{"48x48"}, Theme: mcp.IconThemeLight},
 	"IconThemeLight": []mcp.IconTheme{
 		mcp.IconThemeLight, mcp.IconThemeDark,
 	},
@@ -133,10 +138,18 @@ var sdkNames = map[string]any{
 	"ResourceTemplate": mcp.ResourceTemplate{
 		Name: "", Title: "", Description: "", MIMEType: "", URITemplate: "", Icons: []mcp.Icon{},
 	},
-	"ResourceContents":      mcp.ResourceContents{URI: "", MIMEType: "", Text: "", Blob: []byte{}, Meta: mcp.Meta{}},
-	"ReadResourceRequest":   func(req *mcp.ReadResourceRequest) string { return req.Params.URI },
-	"ReadResourceParams":    mcp.ReadResourceParams{URI: ""},
-	"ReadResourceResult":    mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{}},
+	"ResourceContents":    mcp.ResourceContents{URI: "", MIMEType: "", Text: "", Blob: []byte{}, Meta: mcp.Meta{}},
+	"ReadResourceRequest": func(req *mcp.ReadResourceRequest) string { return req.Params.URI },
+	"ReadResourceParams":  mcp.ReadResourceParams{URI: ""},
+	"ReadResourceResult":  mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{}},
+	"Cacheable":           mcp.Cacheable{TTLMs: 1, CacheScope: "public"},
+	"SubscribeRequest":    func(req *mcp.SubscribeRequest) *mcp.SubscribeParams { return req.Params },
+	"SubscribeParams":     mcp.SubscribeParams{URI: ""},
+	"UnsubscribeRequest":  func(req *mcp.UnsubscribeRequest) *mcp.UnsubscribeParams { return req.Params },
+	"UnsubscribeParams":   mcp.UnsubscribeParams{URI: ""},
+	"ResourceUpdatedNotificationParams": mcp.ResourceUpdatedNotificationParams{
+		URI: "", Meta: mcp.Meta{},
+	},
 	"ResourceNotFoundError": func(uri string) error { return mcp.ResourceNotFoundError(uri) },
 
 	// Completion and logging.
@@ -189,8 +202,8 @@ var _ = []any{
 // TestSDKNames counts what is pinned above, and that no entry has the name of
 // another.
 func TestSDKNames(t *testing.T) {
-	if got := len(sdkNames); got < 52 {
-		t.Errorf("%d names are pinned, want at least 52", got)
+	if got := len(sdkNames); got < 60 {
+		t.Errorf("%d names are pinned, want at least 60", got)
 	}
 	for name, v := range sdkNames {
 		typ := reflect.TypeOf(v)
