@@ -30,7 +30,6 @@ type (
 
 var (
 	ctx     context.Context
-	request mcp.Request
 	raw     json.RawMessage
 	session *mcp.ServerSession
 )
@@ -176,7 +175,7 @@ var sdkNames = map[string]any{
 	"InputRequestMap": mcp.InputRequestMap{"a": &mcp.ElicitParams{}, "b": &mcp.CreateMessageParams{}, "c": &mcp.ListRootsParams{}},
 }
 
-// sdkFunctions pins signatures that values of functions would not.
+// Signatures that the functions above do not pin.
 var _ = []any{
 	mcp.ToolHandler(func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) { return nil, nil }),
 	mcp.PromptHandler(func(context.Context, *mcp.GetPromptRequest) (*mcp.GetPromptResult, error) { return nil, nil }),

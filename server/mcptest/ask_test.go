@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -242,7 +241,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		t.Error("there is a stream to close")
 	}
 	running.over = true
-	if running.Send([]byte(fmt.Sprint("late"))) {
+	if running.Send([]byte("late")) {
 		t.Error("something is sent after the end of a call")
 	}
 }

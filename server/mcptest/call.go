@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"millrace/codec/jsonrpc"
@@ -21,7 +22,7 @@ type call struct {
 	client *Client
 	name   string
 	mcp    *mcp.Call
-	ctx    context.Context // the handler's
+	ctx    *handlerContext
 	cancel context.CancelFunc
 
 	answer    chan []byte   // of one
@@ -35,6 +36,28 @@ type call struct {
 	since   time.Time
 	paused  time.Duration
 }
+
+// handlerContext is the context that a handler gets. As a host's, it knows the
+// deadline without a timer of its own, and carries no values.
+type handlerContext struct {
+	context.Context // cancelled when the call is over
+	deadline        time.Time
+	expired         atomic.Bool
+}
+
+// Deadline implements context.Context.
+func (h *handlerContext) Deadline() (time.Time, bool) { return h.deadline, !h.deadline.IsZero() }
+
+// Err implements context.Context.
+func (h *handlerContext) Err() error {
+	if err := h.Context.Err(); err == nil || !h.expired.Load() {
+		return err
+	}
+	return context.DeadlineExceeded
+}
+
+// Value implements context.Context.
+func (*handlerContext) Value(any) any { return nil }
 
 // question is a request to the client that waits for its answer.
 type question struct {
@@ -53,6 +76,9 @@ func (c *call) serve(ctx context.Context) ([]byte, error) {
 	plan := c.client.server.Plan(c.mcp)
 	if plan.Class != mcp.ClassInline {
 		c.mcp.Notifier, c.mcp.Host = c, c
+	}
+	if plan.Timeout > 0 {
+		c.ctx.deadline = time.Now().Add(plan.Timeout)
 	}
 	if err := c.client.begin(c); err != nil {
 		c.cancel()
@@ -97,7 +123,7 @@ func (c *call) await(ctx context.Context, timeout time.Duration) ([]byte, error)
 		defer limit.Stop()
 		expired = limit.C
 	}
-	defer c.abandon() // also when a function of the test ends the goroutine
+	defer c.abandon(false) // also when a function of the test ends the goroutine
 	for {
 		select {
 		case out := <-c.answer:
@@ -108,7 +134,7 @@ func (c *call) await(ctx context.Context, timeout time.Duration) ([]byte, error)
 		case <-expired:
 			if left := timeout - c.spent(begun); left > 0 {
 				limit.Reset(left)
-			} else if c.abandon() {
+			} else if c.abandon(true) {
 				return c.client.server.AppendTimeout(nil, c.mcp, timeout), nil
 			}
 		case <-ctx.Done():
@@ -131,18 +157,21 @@ func (c *call) spent(begun time.Time) time.Duration {
 }
 
 // abandon ends the call without an answer; it is false when it is over.
-func (c *call) abandon() bool {
+func (c *call) abandon(expired bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	was := c.over
+	if c.over {
+		return false
+	}
 	c.over = true
+	c.ctx.expired.Store(expired)
 	c.cancel()
-	return !was
+	return true
 }
 
 // end answers the call; it is false when it is over.
 func (c *call) end(out []byte) bool {
-	if !c.abandon() {
+	if !c.abandon(false) {
 		return false
 	}
 	c.answer <- out

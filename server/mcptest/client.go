@@ -311,7 +311,8 @@ func (c *Client) newCall(name, method string, params any) (*call, error) {
 		client: c, name: name, mcp: m,
 		answer: make(chan []byte, 1), questions: make(chan question), returned: make(chan struct{}),
 	}
-	running.ctx, running.cancel = context.WithCancel(c.ctx)
+	running.ctx = &handlerContext{}
+	running.ctx.Context, running.cancel = context.WithCancel(c.ctx)
 	return running, nil
 }
 

@@ -272,15 +272,36 @@ func TestSubscribeRefused(t *testing.T) {
 func TestLimits(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version string) {
 		synctest.Test(t, func(t *testing.T) {
-			c := NewClient(t, fixture(), &Options{Version: version})
+			s := fixture()
+			var hung struct {
+				deadline time.Time
+				err      error
+			}
+			mcp.AddTool(s, &mcp.Tool{Name: "hang", Description: "waits for its context", Timeout: time.Minute},
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {
+					hung.deadline, _ = ctx.Deadline()
+					inner, cancel := context.WithCancel(ctx)
+					defer cancel()
+					<-inner.Done()
+					hung.err = inner.Err()
+					return nil, nil, ctx.Err()
+				})
+			c := NewClient(t, s, &Options{Version: version})
 			begun := time.Now()
 			if res := c.CallTool("hang", nil); !res.IsError || !strings.Contains(Text(res), "did not finish within 1m0s") || time.Since(begun) != time.Minute {
 				t.Errorf("hang = %q after %v", Text(res), time.Since(begun))
+			}
+			synctest.Wait()
+			if at, err := hung.deadline, hung.err; !at.Equal(begun.Add(time.Minute)) || err != context.DeadlineExceeded {
+				t.Errorf("the handler had the deadline %v, and ended with %v", at, err)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			if _, err := c.TryCallTool(ctx, "hang", nil); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("cancelled: %v", err)
+			}
+			if synctest.Wait(); hung.err != context.Canceled {
+				t.Errorf("the handler ended with %v", hung.err)
 			}
 		})
 	})

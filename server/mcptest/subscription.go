@@ -3,6 +3,7 @@ package mcptest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 
@@ -97,7 +98,7 @@ func (s *Subscription) subscribe(ctx context.Context, n mcp.NotificationSubscrip
 func (s *Subscription) unsubscribe() {
 	for _, uri := range slices.Backward(s.Granted.ResourceSubscriptions) {
 		_, err := s.client.TryRequest(s.client.ctx, "resources/unsubscribe", &mcp.UnsubscribeParams{URI: uri})
-		if err != nil && err != errClosed { // the session ends next
+		if err != nil && !errors.Is(err, errClosed) { // the session ends next
 			s.client.t.Errorf("mcptest: unsubscribing from %s: %v", uri, err)
 		}
 	}
