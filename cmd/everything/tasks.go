@@ -39,6 +39,7 @@ func addTaskTools(s *mcp.Server) {
 	}, multiInput)
 	mcp.AddTool(s, &mcp.Tool{
 		Name: "test_tool_with_task", Description: "Asks for a name, then goes on as a task.",
+		Task: mcp.TaskManual,
 	}, askThenTask)
 }
 
