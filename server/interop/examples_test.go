@@ -286,7 +286,7 @@ func endsWith(t *testing.T, bin, want string) {
 // server/mcp does not have. server/mcp/names_test.go pins those that it has.
 var missingNames = map[string]string{
 	"StdioTransport":                     "server.ServeStdio",
-	"NewStreamableHTTPHandler":           "server.Server, server.ListenAndServe",
+	"NewStreamableHTTPHandler":           "server.Handler, server.ListenAndServe",
 	"StreamableHTTPOptions":              "fields of server.Server",
 	"NewSSEHandler":                      "server.Server speaks HTTP+SSE too",
 	"LoggingTransport":                   "server.Server.Hooks",
