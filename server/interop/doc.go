@@ -1,7 +1,7 @@
 // Package interop runs MCP clients that others wrote against the real daemon, and the official conformance suite
 // against a server built on the public API.
 //
-//   - go-sdk: Streamable HTTP and stdio, in both eras; its hello example, compiled against millrace.
+//   - go-sdk: Streamable HTTP and stdio, in both eras; its server examples, compiled against millrace, and the names they use.
 //   - @modelcontextprotocol/sdk 1.x (Streamable HTTP, WebSocket), @modelcontextprotocol/client 2.x, the inspector's CLI.
 //   - The curl examples of the README, compared with the output it shows.
 //   - @modelcontextprotocol/conformance: the server scenarios that need tools alone, or nothing.

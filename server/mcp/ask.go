@@ -500,7 +500,7 @@ func (ss *ServerSession) wayBack() requester {
 }
 
 func askAnywhere[A InputResponse](ctx context.Context, ss *ServerSession, q InputRequest) (answer A, err error) {
-	if ss.call != nil {
+	if ss.call != nil && ss.call.id != nil { // a request, not a notification
 		return askOne[A](ctx, ss, ss.call.autoKey(), q)
 	}
 	p := ss.InitializeParams()

@@ -247,20 +247,26 @@ func (r *objectReader) link() *ResourceLink {
 	return c
 }
 
-// resource returns the member resource: "text" or "blob" tells what it is.
+// resource returns the member resource.
 func (r *objectReader) resource() *ResourceContents {
 	value := r.required("resource")
 	in := objectReader{obj: value}
-	c := &ResourceContents{URI: in.text("uri"), MIMEType: in.optionalText("mimeType"), Meta: in.meta()}
-	switch text, blob := in.raw("text") != nil, in.raw("blob") != nil; {
-	case text == blob:
-		in.fail("text or blob", "there, and not both")
-	case blob:
-		c.Blob = in.bytes("blob")
-	default:
-		c.Text = in.text("text")
-	}
+	c := in.resourceContents()
 	r.nest("resource", value, in.err)
+	return c
+}
+
+// resourceContents returns the whole object: "text" or "blob" tells what it is.
+func (r *objectReader) resourceContents() *ResourceContents {
+	c := &ResourceContents{URI: r.text("uri"), MIMEType: r.optionalText("mimeType"), Meta: r.meta()}
+	switch text, blob := r.raw("text") != nil, r.raw("blob") != nil; {
+	case text == blob:
+		r.fail("text or blob", "there, and not both")
+	case blob:
+		c.Blob = r.bytes("blob")
+	default:
+		c.Text = r.text("text")
+	}
 	return c
 }
 

@@ -1,10 +1,12 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"millrace/codec/jsonrpc"
@@ -84,19 +86,40 @@ func decodeCustom(s *Server, c *Call) (Request, *jsonrpc.Error) {
 	return &f.request, nil
 }
 
-// appendMembers appends the members of r that are its own.
-func (r *CustomResult) appendMembers(dst []byte) ([]byte, error) {
-	if r.Value == nil {
-		return dst, nil
+// appendCustom appends r as a JSON object. Its value may hold members that every
+// result has: _meta joins r.Meta, and what kind of result it is we know.
+func (s *Server) appendCustom(dst []byte, r *CustomResult, rev revision) ([]byte, error) {
+	raw := []byte("{}")
+	if r.Value != nil {
+		var err error
+		if raw, err = json.Marshal(r.Value); err != nil {
+			return dst, err
+		}
 	}
-	raw, err := json.Marshal(r.Value)
-	if err != nil {
-		return dst, err
-	}
-	if len(raw) < 2 || raw[0] != '{' {
+	switch {
+	case string(raw) == "null": // a nil pointer
+		raw = []byte("{}")
+	case !isObject(raw):
 		return dst, errNotAnObject
 	}
-	return append(dst, raw[1:len(raw)-1]...), nil
+	meta := r.Meta
+	if own := jsonrpc.Member(raw, "_meta"); isObject(own) {
+		all := make(Meta)
+		if err := json.Unmarshal(own, &all); err != nil {
+			return dst, err
+		}
+		maps.Copy(all, r.Meta)
+		meta = all
+	}
+	dst, err := appendResultMeta(append(dst, '{'), s.head, meta, rev)
+	for name, value := range jsonrpc.Members(raw) {
+		if string(name) == "_meta" || string(name) == "resultType" && rev.modern() {
+			continue
+		}
+		dst = append(jsonrpc.AppendStringBytes(dst, name), ':')
+		dst = append(append(dst, value...), ',')
+	}
+	return append(bytes.TrimSuffix(dst, []byte(",")), '}'), err
 }
 
 var errNotAnObject = errors.New("the result of a method must encode as a JSON object")

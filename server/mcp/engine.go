@@ -365,8 +365,10 @@ func (s *Server) logPanic(ctx context.Context, c *Call, r any) {
 
 // Notified handles c, a client's notification other than
 // notifications/cancelled, which is the host's. Unknown ones are ignored. It
-// never panics.
+// never panics. A notification has no stream of its own: what its handler has to
+// say or ask goes to the Peer of the session.
 func (s *Server) Notified(ctx context.Context, c *Call) {
+	c.Notifier, c.Host = nil, nil
 	s.resolve(c)
 	if c.failure != nil || !c.method.notification {
 		return

@@ -29,6 +29,9 @@ func (s *Server) appendResult(dst []byte, res Result, rev revision) ([]byte, err
 	if res == nil {
 		return dst, errNoResult
 	}
+	if r, ok := res.(*CustomResult); ok {
+		return s.appendCustom(dst, r, rev)
+	}
 	dst, err := appendResultMeta(append(dst, '{'), s.headOf(res), res.GetMeta(), rev)
 	if err != nil {
 		return dst, err
@@ -58,8 +61,6 @@ func (s *Server) appendResult(dst []byte, res Result, rev revision) ([]byte, err
 		}{r.Completion})
 	case *TaskResult:
 		dst = r.appendMembers(dst)
-	case *CustomResult:
-		dst, err = r.appendMembers(dst)
 	case *InitializeResult:
 		v := *r
 		v.Meta = nil
