@@ -58,6 +58,10 @@ func (s *Server) appendResult(dst []byte, res Result, rev revision) ([]byte, err
 		}{r.Completion})
 	case *TaskResult:
 		dst = r.appendMembers(dst)
+	case *GetSkillResult:
+		dst, err = r.appendMembers(dst)
+	case *ReadResourceDirectoryResult:
+		dst, err = r.appendMembers(dst, rev)
 	case *CustomResult:
 		dst, err = r.appendMembers(dst)
 	case *InitializeResult:
