@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -123,7 +124,7 @@ func (a *App) check() error {
 		return fmt.Errorf("the URI must begin with %s, such as ui://weather/dashboard", appScheme)
 	}
 	if !utf8.ValidString(a.HTML) || !doctype.MatchString(a.HTML) {
-		return fmt.Errorf("HTML must be a document in UTF-8 that begins with <!doctype html>")
+		return errors.New("HTML must be a document in UTF-8 that begins with <!doctype html>")
 	}
 	for _, list := range [...][]string{a.CSP.Connect, a.CSP.Resource, a.CSP.Frame, a.CSP.BaseURI} {
 		for _, o := range list {

@@ -359,6 +359,9 @@ func errNoDirectory(uri string) error {
 
 // leading are the directories in one that is a prefix of the paths of skills.
 func (r *registry) leading(uri string, v visible) (children []*serverResource, err error) {
+	if !strings.HasPrefix(uri, skillScheme) {
+		return nil, errNoDirectory(uri)
+	}
 	last := ""
 	for _, k := range r.skills.sorted[after(r.skills.sorted, uri+"/"):] {
 		rest, ok := strings.CutPrefix(k.key(), uri+"/")
