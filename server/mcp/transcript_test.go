@@ -3,10 +3,12 @@ package mcp
 import (
 	"flag"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"golang.org/x/tools/txtar"
 
@@ -19,6 +21,8 @@ var update = flag.Bool("update", false, "write what the server answers into test
 // line; the file "server" the status and the answer to each, and "-" for
 // notifications. Comment lines of "client" begin with #; "version" is the
 // revision of the session, or "none" for a client that has yet to initialize.
+// Files under "skills/" are a file system whose directories with a SKILL.md are
+// skills.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -43,6 +47,7 @@ func replay(t *testing.T, file string) {
 	o.Instructions = "be kind"
 	s := fixture(o)
 	s.SetKeys(seal.NewRandom())
+	addSkillsOf(t, s, ar)
 	var c *client
 	if version == "none" {
 		c = &client{t: t, s: s, session: s.NewSession("session-1", &wire{}), notifier: &wire{}}
@@ -76,6 +81,20 @@ func replay(t *testing.T, file string) {
 	for i := range gotLines {
 		if gotLines[i] != wantLines[i] {
 			t.Errorf("answer %d:\n got %s\nwant %s", i+1, gotLines[i], wantLines[i])
+		}
+	}
+}
+
+func addSkillsOf(t *testing.T, s *Server, ar *txtar.Archive) {
+	fsys := fstest.MapFS{}
+	for _, f := range ar.Files {
+		if name, ok := strings.CutPrefix(f.Name, "skills/"); ok {
+			fsys[name] = &fstest.MapFile{Data: f.Data}
+		}
+	}
+	for name := range fsys {
+		if dir, file := path.Split(name); file == "SKILL.md" {
+			addSkill(t, s, fsys, strings.TrimSuffix(dir, "/"))
 		}
 	}
 }
