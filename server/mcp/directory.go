@@ -299,20 +299,20 @@ func (d *servedDirectory) children(name string, f *os.File) (found []fs.FileInfo
 		}
 		// Stat follows links, inside of the root.
 		if info, err := d.Root.Stat(path.Join(name, e.Name())); err == nil && served(info, false) == nil {
-			found = append(found, named{info, e.Name()})
+			found = append(found, child{info, e.Name()})
 		}
 	}
 	slices.SortFunc(found, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
 	return found, more, nil
 }
 
-// named is a FileInfo with the name of the link that led to it.
-type named struct {
+// child is a FileInfo with the name of the link that led to it.
+type child struct {
 	fs.FileInfo
 	name string
 }
 
-func (n named) Name() string { return n.name }
+func (c child) Name() string { return c.name }
 
 // list makes resources of the files directly in Root.
 func (d *servedDirectory) list() ([]*serverResource, error) {

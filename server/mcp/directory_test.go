@@ -74,7 +74,7 @@ func project(t testing.TB) (dir string, root *os.Root) {
 	return dir, root
 }
 
-func served1(t testing.TB, d *Directory) *client {
+func serveDirectory(t testing.TB, d *Directory) *client {
 	t.Helper()
 	s := NewServer(&Implementation{Name: "x"}, quiet())
 	if err := s.AddDirectory(d); err != nil {
@@ -85,7 +85,7 @@ func served1(t testing.TB, d *Directory) *client {
 
 func TestDirectory(t *testing.T) {
 	_, root := project(t)
-	c := served1(t, &Directory{URI: projectURI, Root: root, Name: "project"})
+	c := serveDirectory(t, &Directory{URI: projectURI, Root: root, Name: "project"})
 	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	for _, tt := range []struct{ path, mimeType, text, blob string }{
 		{"README.md", "text/markdown", "# Project\n", ""},
@@ -137,7 +137,7 @@ func TestDirectory(t *testing.T) {
 
 func TestDirectoryHidden(t *testing.T) {
 	_, root := project(t)
-	c := served1(t, &Directory{URI: projectURI, Root: root, Name: "project", Hidden: true})
+	c := serveDirectory(t, &Directory{URI: projectURI, Root: root, Name: "project", Hidden: true})
 	if a := c.read(projectURI + ".env"); a.Error != nil || a.Result.Contents[0].Text != "secret" {
 		t.Errorf(".env: %+v", a)
 	}
@@ -158,7 +158,7 @@ func TestDirectorySizes(t *testing.T) {
 		if limit == 0 {
 			limit = DefaultMaxFileSize
 		}
-		c := served1(t, &Directory{URI: projectURI, Root: root, Name: "project", MaxFileSize: most})
+		c := serveDirectory(t, &Directory{URI: projectURI, Root: root, Name: "project", MaxFileSize: most})
 		for _, size := range []int{limit - 1, limit, limit + 1, 3 * limit} {
 			os.WriteFile(filepath.Join(dir, "big.txt"), []byte(strings.Repeat("b", size)), 0o600)
 			a := c.read(projectURI + "big.txt")
@@ -176,7 +176,7 @@ func TestDirectorySizes(t *testing.T) {
 		t.Skip(err)
 	}
 	defer proc.Close()
-	c := served1(t, &Directory{URI: projectURI, Root: proc, Name: "proc", MaxFileSize: 8})
+	c := serveDirectory(t, &Directory{URI: projectURI, Root: proc, Name: "proc", MaxFileSize: 8})
 	if a := c.read(projectURI + "status"); a.Error == nil || !strings.Contains(a.Error.Message, "the file has 9 bytes or more; 8 can be read") {
 		t.Errorf("a file without a size: %+v", a)
 	}
@@ -184,7 +184,7 @@ func TestDirectorySizes(t *testing.T) {
 	f, _ := os.Create(filepath.Join(dir, "sparse"))
 	f.Truncate(1 << 40)
 	f.Close()
-	c = served1(t, &Directory{URI: projectURI, Root: root, Name: "project"})
+	c = serveDirectory(t, &Directory{URI: projectURI, Root: root, Name: "project"})
 	if a := c.read(projectURI + "sparse"); a.Error == nil || !strings.Contains(a.Error.Message, "1099511627776 bytes") {
 		t.Errorf("a sparse file: %+v", a)
 	}
@@ -197,7 +197,7 @@ func TestDirectoryEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	c := served1(t, &Directory{URI: projectURI, Root: root, Name: "project", MaxEntries: 3})
+	c := serveDirectory(t, &Directory{URI: projectURI, Root: root, Name: "project", MaxEntries: 3})
 	for n := range 5 {
 		lines := strings.Count(c.read(projectURI).Result.Contents[0].Text, "\r\n")
 		more := strings.Contains(c.read(projectURI).Result.Contents[0].Text, "# There is more: only 3 names")
@@ -328,7 +328,7 @@ func TestDirectoryTrouble(t *testing.T) {
 // the time. Whatever a reader meets, it must not wait, nor see what is outside.
 func TestDirectoryRaces(t *testing.T) {
 	dir, root := project(t)
-	c := served1(t, &Directory{URI: projectURI, Root: root, Name: "project"})
+	c := serveDirectory(t, &Directory{URI: projectURI, Root: root, Name: "project"})
 	target, next := filepath.Join(dir, "target"), filepath.Join(dir, "next")
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
