@@ -163,7 +163,7 @@ func readSkillFile(fsys fs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	if info, err = f.Stat(); err != nil {
 		return nil, err
 	}
