@@ -36,7 +36,7 @@ const (
 // crashRecord is the record of task that has number seq; most are small.
 func crashRecord(task, seq int) *mcp.TaskRecord {
 	r := testRecord(testID(task), seq)
-	size := []int{10, 100, 4000, 70_000, 10, 100, 4000, 600_000}[seq%8]
+	size := []int{10, 100, 4000, 70_000, 10, 100, 4000, 10, 100, 4000, 10, 100, 4000, 10, 100, 300_000}[seq%16]
 	r.Result = json.RawMessage(`"` + strings.Repeat(string(rune('a'+seq%26)), size) + `"`)
 	return r
 }
@@ -90,7 +90,7 @@ type crashState struct {
 // TestKill kills a process that writes, many times over, and finds everything
 // that it had acknowledged.
 func TestKill(t *testing.T) {
-	rounds := 60
+	rounds := 40
 	if testing.Short() {
 		rounds = 6
 	}

@@ -83,7 +83,7 @@ func seal(task []byte) []byte {
 func decode(id string, data []byte) (*mcp.TaskRecord, error) {
 	var e envelope
 	if err := json.Unmarshal(data, &e); err != nil {
-		return nil, fmt.Errorf("%w: %.200v", errDamaged, err) // it may quote the content
+		return nil, damaged(err)
 	}
 	if e.Version > formatVersion {
 		return nil, fmt.Errorf("format version %d, %w", e.Version, errNewer)
@@ -93,10 +93,15 @@ func decode(id string, data []byte) (*mcp.TaskRecord, error) {
 	}
 	r := new(mcp.TaskRecord)
 	if err := json.Unmarshal(e.Task, r); err != nil {
-		return nil, fmt.Errorf("%w: %.200v", errDamaged, err)
+		return nil, damaged(err)
 	}
 	if r.ID != id {
 		return nil, fmt.Errorf("%w: it holds task %.64q", errDamaged, r.ID)
 	}
 	return r, nil
+}
+
+// damaged is errDamaged with a reason, which may quote any amount of content.
+func damaged(reason error) error {
+	return fmt.Errorf("%w: %.200s", errDamaged, reason.Error())
 }
