@@ -48,6 +48,7 @@ var only = map[string][]string{
 	"github.com/google/jsonschema-go":          {"server/mcp", "server/mcp/schema"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"server/mcp/schema"},
 	"github.com/yosida95/uritemplate/v3":       {"server/mcp"},
+	"go.yaml.in/yaml/v3":                       {"server/mcp"},
 	"github.com/alecthomas/kong":               {"cmd/millrace"},
 	"go.uber.org/automaxprocs":                 {"server"},
 	"golang.org/x/sys":                         {"loop"},

@@ -123,7 +123,7 @@ func newServer(ctx context.Context, o options, log *slog.Logger) *mcp.Server {
 	addPrompts(s)
 	addResources(s)
 	addWatchedResource(ctx, s)
-
+	addSkills(s)
 	addMethods(s)
 	return s
 }

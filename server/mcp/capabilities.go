@@ -8,7 +8,8 @@ import (
 // ServerCapabilities are what a server can do, as clients are told.
 type ServerCapabilities struct {
 	Experimental map[string]any `json:"experimental,omitempty"`
-	// Extensions are settings by extension id; clients of 2026-07-28 see them.
+	// Extensions are settings by extension id; clients of 2026-07-28 see them. Those
+	// that the engine serves are declared when there is something to them.
 	Extensions  map[string]any          `json:"extensions,omitempty"`
 	Completions *CompletionCapabilities `json:"completions,omitempty"`
 	Logging     *LoggingCapabilities    `json:"logging,omitempty"`
@@ -131,10 +132,15 @@ func (s *Server) capabilities(modern bool) *ServerCapabilities {
 	caps.Extensions = maps.Clone(caps.Extensions)
 	if !modern {
 		caps.Extensions = nil
-		return &caps
 	}
-	if reg.tasks {
+	if reg.apps { // in the legacy era too: "in the initialize request" (SEP-1865)
+		caps.AddExtension(AppsExtension, nil)
+	}
+	if modern && reg.tasks {
 		caps.AddExtension(TasksExtension, nil)
+	}
+	if modern && len(reg.skills.sorted) > 0 {
+		caps.AddExtension(SkillsExtension, map[string]any{"directoryRead": true})
 	}
 	return &caps
 }

@@ -34,6 +34,8 @@ type interactive interface {
 	// asking returns a result of the same type that asks.
 	asking(requests InputRequestMap, state string) interactive
 	isNil() bool
+	// appendMembers appends the members that are the result's own.
+	appendMembers(dst []byte, rev revision) ([]byte, error)
 }
 
 // interactiveParams are the params of a method with such results.

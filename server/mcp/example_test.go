@@ -3,6 +3,8 @@ package mcp_test
 import (
 	"context"
 	"fmt"
+	"log"
+	"os"
 
 	"millrace/server/mcp"
 )
@@ -64,5 +66,44 @@ func ExampleServerSession_NotifyProgress() {
 				}
 			}
 			return nil, nil, nil
+		})
+}
+
+func ExampleServer_AddSkill() {
+	s := mcp.NewServer(&mcp.Implementation{Name: "desk", Version: "1.0.0"}, nil)
+	root, err := os.OpenRoot("/srv/skills")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer root.Close()
+	// /srv/skills/billing/refunds/SKILL.md is skill://billing/refunds/SKILL.md
+	if err := s.AddSkill(root.FS(), "billing/refunds"); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func ExampleServer_AddDirectory() {
+	s := mcp.NewServer(&mcp.Implementation{Name: "files", Version: "1.0.0"}, nil)
+	root, err := os.OpenRoot("/srv/project")
+	if err != nil {
+		log.Fatal(err)
+	}
+	// /srv/project/src/main.go is file:///project/src/main.go
+	err = s.AddDirectory(&mcp.Directory{URI: "file:///project/", Root: root, Name: "project", List: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func ExampleServer_AppTool() {
+	s := mcp.NewServer(&mcp.Implementation{Name: "weather", Version: "1.0.0"}, nil)
+	s.AddApp(&mcp.App{URI: "ui://weather/map", Name: "map", HTML: "<!doctype html><p>A map"})
+	mcp.AddTool(s, s.AppTool("ui://weather/map", &mcp.Tool{Name: "weather"}),
+		func(_ context.Context, req *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {
+			text := "sunny, 21 °C, wind from the west" // what the model reads, with and without the map
+			if req.ClientCapabilities().SupportsApps() {
+				text = "sunny, 21 °C; the user sees a map"
+			}
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil, nil
 		})
 }

@@ -239,6 +239,15 @@ func (s *Server) appendListMembers(dst []byte, res Result, rev revision) (out []
 			}
 			return newTemplate(f, nil)
 		})
+	case *ListSkillsResult:
+		next, c = r.NextCursor, r.Cacheable
+		dst, err = appendEntries(append(dst, `"skills":[`...), r.Skills, rev, func(k *Skill) (*serverSkill, error) {
+			if known := reg.skills.byKey[k.URI]; known != nil && known.skill == k {
+				return known, nil
+			}
+			encoded, err := encodeSkill(k)
+			return &serverSkill{skill: k, encoded: encoded}, err
+		})
 	default:
 		return dst, false, nil
 	}

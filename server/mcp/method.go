@@ -25,6 +25,9 @@ const (
 	methodGetTask       = "tasks/get"
 	methodUpdateTask    = "tasks/update"
 	methodCancelTask    = "tasks/cancel"
+	methodListSkills    = "skills/list"
+	methodGetSkill      = "skills/get"
+	methodReadDirectory = "resources/directory/read"
 
 	// MethodListen is subscriptions/listen, which is served by Server.Listen.
 	MethodListen = "subscriptions/listen"
@@ -157,6 +160,18 @@ var methods = map[string]*method{
 	methodGetTask:    {eras: modernEra, offered: hasTasks, hook: always, decode: decodeGetTask, handle: handleGetTask},
 	methodUpdateTask: {eras: modernEra, offered: hasTasks, hook: always, decode: decodeUpdateTask, handle: handleUpdateTask},
 	methodCancelTask: {eras: modernEra, offered: hasTasks, hook: always, decode: decodeCancelTask, handle: handleCancelTask},
+	methodListSkills: {
+		eras: modernEra, offered: hasSkills, hook: isFiltered(resourceKind),
+		fast: fastList(resourceKind, skillList), decode: decodeParams[ListSkillsParams], handle: handleListSkills,
+	},
+	methodGetSkill: {
+		eras: modernEra, offered: hasSkills, hook: isFiltered(resourceKind),
+		decode: decodeGetSkill, handle: handleGetSkill,
+	},
+	methodReadDirectory: {
+		eras: modernEra, offered: hasSkills, hook: isFiltered(resourceKind),
+		decode: decodeReadDirectory, handle: handleReadDirectory,
+	},
 }
 
 func offers(k kind) func(*Server) bool {

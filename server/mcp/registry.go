@@ -14,8 +14,12 @@ type registry struct {
 	prompts   *list[*serverPrompt]
 	resources *list[*serverResource]
 	templates *list[*serverTemplate]
+	skills    *list[*serverSkill]
 	states    *seal.Box // of requestState
 	tasks     bool      // a tool can become a task
+	apps      bool      // a resource is an app
+	// skillDepth is the number of segments of the longest path of a skill.
+	skillDepth int
 
 	discovered atomic.Pointer[[]byte]
 }
@@ -30,16 +34,22 @@ func (s *Server) snapshot() *registry {
 	if r := s.current.Load(); r != nil {
 		return r
 	}
+	skills := published(s.skills)
 	r := &registry{
 		tools:     newList(methodListTools, "tools", s.tools, s.cursors),
 		prompts:   newList(methodListPrompts, "prompts", s.prompts, s.cursors),
-		resources: newList(methodListResources, "resources", s.resources, s.cursors),
+		resources: newList(methodListResources, "resources", withSkills(s.resources, skills), s.cursors),
 		templates: newList(methodListTemplates, "resourceTemplates", s.templates, s.cursors),
+		skills:    newList(methodListSkills, "skills", skills, s.cursors),
 		states:    s.states,
 	}
 	for _, t := range r.tools.sorted {
 		r.tasks = r.tasks || t.tool.Task != TaskNever
 	}
+	for _, f := range r.resources.sorted {
+		r.apps = r.apps || isApp(f.resource)
+	}
+	r.skillDepth = depthOf(skills)
 	s.current.Store(r)
 	return r
 }

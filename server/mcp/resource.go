@@ -297,7 +297,13 @@ func (s *Server) lookup(ctx context.Context, c *Caller, uri string) (lookup, boo
 	if len(uri) > maxURI {
 		return lookup{}, false
 	}
-	if r := reg.resources.byKey[uri]; r != nil && sees(s.visibleResources(ctx, c), r) {
+	resources := s.visibleResources(ctx, c)
+	if f, ok := reg.skillFile(uri, resources); f != nil {
+		return lookup{handler: f.handler, mimeType: f.resource.MIMEType}, true
+	} else if ok {
+		return lookup{}, false
+	}
+	if r := reg.resources.byKey[uri]; r != nil && sees(resources, r) {
 		return lookup{handler: r.handler, mimeType: r.resource.MIMEType}, true
 	}
 	visible := s.visibleTemplates(ctx, c)

@@ -37,30 +37,22 @@ func (s *Server) appendResult(dst []byte, res Result, rev revision) ([]byte, err
 		return dst, err
 	}
 	switch r := res.(type) {
-	case *CallToolResult:
-		if r.NeedsInput() || r.RequestState != "" {
-			dst, err = appendInputRequired(dst, r.InputRequests, r.RequestState, rev)
-			break
+	case interactive:
+		if requests, state := r.wants(); requests != nil || state != "" {
+			dst, err = appendInputRequired(dst, requests, state, rev)
+		} else {
+			dst, err = r.appendMembers(dst, rev)
 		}
-		dst, err = r.appendMembers(dst, rev)
-	case *GetPromptResult:
-		if r.NeedsInput() || r.RequestState != "" {
-			dst, err = appendInputRequired(dst, r.InputRequests, r.RequestState, rev)
-			break
-		}
-		dst, err = r.appendMembers(dst, rev)
-	case *ReadResourceResult:
-		if r.NeedsInput() || r.RequestState != "" {
-			dst, err = appendInputRequired(dst, r.InputRequests, r.RequestState, rev)
-			break
-		}
-		dst, err = r.appendMembers(dst, rev)
 	case *CompleteResult:
 		dst, err = appendMembers(dst, struct {
 			Completion CompletionResultDetails `json:"completion"`
 		}{r.Completion})
 	case *TaskResult:
 		dst = r.appendMembers(dst)
+	case *GetSkillResult:
+		dst, err = r.appendMembers(dst)
+	case *ReadResourceDirectoryResult:
+		dst, err = r.appendMembers(dst, rev)
 	case *InitializeResult:
 		v := *r
 		v.Meta = nil

@@ -51,6 +51,8 @@ type Server struct {
 	prompts   map[string]*serverPrompt
 	resources map[string]*serverResource
 	templates map[string]*serverTemplate
+	skills    map[string]*serverSkill
+	listed    map[string][]string // resources of directories, by their template
 	cursors   *seal.Box
 	states    *seal.Box
 	sessions  map[*sessionState]*ServerSession // attached
@@ -84,7 +86,7 @@ type ServerOptions struct {
 	// block for long.
 	ToolFilter func(context.Context, *Caller, *Tool) bool
 	// PromptFilter, ResourceFilter and ResourceTemplateFilter are the same for
-	// prompts, resources and templates.
+	// prompts, resources (those of skills too) and templates.
 	PromptFilter           func(context.Context, *Caller, *Prompt) bool
 	ResourceFilter         func(context.Context, *Caller, *Resource) bool
 	ResourceTemplateFilter func(context.Context, *Caller, *ResourceTemplate) bool
@@ -148,6 +150,8 @@ func NewServer(impl *Implementation, options *ServerOptions) *Server {
 		prompts:   make(map[string]*serverPrompt),
 		resources: make(map[string]*serverResource),
 		templates: make(map[string]*serverTemplate),
+		skills:    make(map[string]*serverSkill),
+		listed:    make(map[string][]string),
 		sessions:  make(map[*sessionState]*ServerSession),
 	}
 	keys := seal.NewRandom()

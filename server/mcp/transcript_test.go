@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -32,7 +34,8 @@ var update = flag.Bool("update", false, "write what the server answers into test
 //
 // "version" is the revision of the session, or "none" for a client that has yet
 // to initialize; "fixture" is the server, "whole" or by default the one that has
-// nothing but tools. Time stands still but for !wait.
+// nothing but tools. Files under "skills/" are a file system whose directories with
+// a SKILL.md are added as skills. Time stands still but for !wait.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -59,6 +62,7 @@ func replay(t *testing.T, file string) {
 		}
 	}
 	tr := newTranscript(t, strings.TrimSpace(sections["version"]), strings.TrimSpace(sections["fixture"]), strings.TrimSpace(sections["capabilities"]))
+	addSkillsOf(t, tr.s, ar)
 	for line := range strings.Lines(sections["client"]) {
 		switch line = strings.TrimSpace(line); {
 		case line == "" || line[0] == '#':
@@ -273,4 +277,18 @@ func (tr *transcript) expand(line string) string {
 		pairs = append(pairs, name+`"`, value+`"`)
 	}
 	return strings.NewReplacer(pairs...).Replace(line)
+}
+
+func addSkillsOf(t *testing.T, s *Server, ar *txtar.Archive) {
+	fsys := fstest.MapFS{}
+	for _, f := range ar.Files {
+		if name, ok := strings.CutPrefix(f.Name, "skills/"); ok {
+			fsys[name] = &fstest.MapFile{Data: f.Data}
+		}
+	}
+	for name := range fsys {
+		if dir, file := path.Split(name); file == "SKILL.md" {
+			addSkill(t, s, fsys, strings.TrimSuffix(dir, "/"))
+		}
+	}
 }
