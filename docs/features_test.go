@@ -262,3 +262,10 @@ func Example_extensions() {
 	// {"id":1,"error":{"code":-32021,"message":"Missing required client capability","data":{"requiredCapabilities":{"extensions":{"example.com/search":{}}}}}}
 	// {"id":2,"result":{"found":["mill"]}}
 }
+
+// letGo is for a call that takes long.
+func letGo(req *mcp.CallToolRequest) {
+	req.CloseStream(10 * time.Second)
+}
+
+var _ = letGo
