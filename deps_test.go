@@ -30,6 +30,7 @@ var imports = map[string][]string{
 	"server/session":    {"server/seal"},
 	"server/mcp":        {"codec/jsonrpc", "server/auth", "server/seal", "server/mcp/schema"},
 	"server/mcp/schema": {},
+	"server/taskstore":  {"server/mcp"},
 	"server/transport":  {"loop", "pool/buffer", "codec/http1", "codec/websocket", "codec/sse", "codec/jsonrpc", "server/session", "server/auth"},
 	"server":            {"loop", "pool", "pool/buffer", "codec/http1", "codec/websocket", "codec/jsonrpc", "server/mcp", "server/mcp/schema", "server/transport", "server/session", "server/auth", "server/seal", "server/metrics"},
 	"cmd/millrace":      {"*"},
@@ -50,7 +51,7 @@ var only = map[string][]string{
 	"go.uber.org/automaxprocs":                 {"server"},
 	"golang.org/x/sys":                         {"loop"},
 	"net":                                      {"loop", "server", "cmd/millrace"},
-	"net/http":                                 {"server"},
+	"net/http":                                 {"server", "server/transport"},
 	"os/exec":                                  {},
 }
 

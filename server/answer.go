@@ -17,7 +17,6 @@ const (
 	codeOverloaded         = -32000
 	codeUnauthorizedModern = -31001
 	codeOverloadedModern   = -31000
-	codeHeaderMismatch     = -32020
 )
 
 // errorData is the data of errors that are not the client's fault, for programs
@@ -91,8 +90,8 @@ func (in *inbound) unauthorized(err error) {
 }
 
 // overloaded answers a message that no worker can read now. Only for a known
-// sender it is read for its id, without which the answer means nothing on a
-// shared connection.
+// sender it is read: for its id, without which the answer means nothing on a
+// shared connection, and because a worker may wait for it.
 func (in *inbound) overloaded(why error) {
 	in.gate.counters.overloaded.Inc()
 	modern := in.headerIsModern()
@@ -100,8 +99,7 @@ func (in *inbound) overloaded(why error) {
 	if in.who != nil && in.req.Kind == transport.Message {
 		msg, err := jsonrpc.Parse(in.req.Body, nil)
 		if err == nil && msg.Kind != jsonrpc.KindRequest && in.conn.shared() {
-			in.gate.log.Warn("message dropped", "conn", in.conn.link.ID, "kind", msg.Kind.String(), "err", why)
-			in.done()
+			in.unread(&msg, why)
 			return
 		}
 		id = msg.ID
@@ -110,6 +108,21 @@ func (in *inbound) overloaded(why error) {
 		}
 	}
 	in.failWith(transport.Response{Status: 503, RetryAfter: 1}, id, overloadError(modern, why))
+}
+
+// unread handles a message that wants no answer when no worker can read it: what
+// may free one is handled all the same, because it is read now.
+func (in *inbound) unread(msg *jsonrpc.Message, why error) {
+	switch {
+	case msg.Kind != jsonrpc.KindNotification:
+		in.response(msg)
+		return
+	case string(msg.Method) == "notifications/cancelled":
+		in.notification(msg)
+		return
+	}
+	in.gate.log.Warn("message dropped", "conn", in.conn.link.ID, "kind", msg.Kind.String(), "err", why)
+	in.done()
 }
 
 // headerIsModern reports whether the HTTP header names a revision that has no

@@ -41,6 +41,7 @@ type call struct {
 	paused  atomic.Int64
 	// handed: the answer is out while the handler goes on, as a task.
 	handed atomic.Bool
+	asked  atomic.Bool // the handler has asked its client
 
 	state atomic.Uint32
 	// ending keeps the end of a call, by anything but its result, apart from a
@@ -48,10 +49,12 @@ type call struct {
 	// release of the body that a timeout is still being encoded from.
 	ending sync.Mutex
 
-	mu     sync.Mutex
-	done   chan struct{} // made when somebody asks
-	err    error
-	events *eventStream // legacy HTTP: made when there is something to send ahead
+	mu      sync.Mutex
+	done    chan struct{} // made when somebody asks
+	err     error
+	stopped time.Time    // when waiting became one
+	events  *eventStream // legacy HTTP: made when there is something to send ahead
+	sealed  bool         // none is made any more
 
 	node deadlineNode
 }
@@ -135,6 +138,7 @@ func (c *call) Run() {
 
 // answer sends the one response of a call whose state says that it is answered.
 func (c *call) answer(body *buffer.Buffer, status int) {
+	c.withdraw() // of a goroutine that the handler has left behind
 	c.end(context.Canceled)
 	r := transport.Response{Status: status, Body: body}
 	if c.fresh != nil {
@@ -182,6 +186,7 @@ func (c *call) expire() {
 	body := buffer.Get()
 	body.B = c.gate.mcp.AppendTimeout(body.B, &c.mcp, c.timeout)
 	c.ending.Unlock()
+	c.withdraw()
 	c.end(context.DeadlineExceeded)
 	c.gate.finished(c, outcomeTimeout)
 	c.respond(transport.Response{Status: 200, Body: body})
@@ -199,6 +204,7 @@ func (c *call) cut() bool {
 	body := buffer.Get()
 	body.B = jsonrpc.AppendError(body.B, c.mcp.ID, overloadError(c.mcp.Modern, errDraining))
 	c.ending.Unlock()
+	c.withdraw()
 	c.end(context.Canceled)
 	c.gate.finished(c, outcomeError)
 	c.respond(transport.Response{Status: 503, Body: body, RetryAfter: 1})
@@ -218,6 +224,7 @@ func (c *call) cancel(why error) {
 	if sub != nil {
 		sub.Close()
 	}
+	c.withdraw()
 	c.end(why)
 	c.gate.finished(c, outcomeCanceled)
 	if !errors.Is(why, errDisconnected) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 
 	"millrace/pool"
@@ -22,9 +23,22 @@ func (c *call) Notify(msg []byte) { c.sendAhead(msg, false) }
 // Send implements mcp.Host.
 func (c *call) Send(msg []byte) bool { return c.sendAhead(msg, true) }
 
+// pose implements asker.
+func (c *call) pose(k *question, msg []byte) bool {
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	ok := c.sendLocked(msg, true)
+	k.sent.Store(ok) // under ending: withdraw, which follows the end of the call, sees it
+	return ok
+}
+
 func (c *call) sendAhead(msg []byte, keep bool) bool {
 	c.ending.Lock()
 	defer c.ending.Unlock()
+	return c.sendLocked(msg, keep)
+}
+
+func (c *call) sendLocked(msg []byte, keep bool) bool {
 	if c.state.Load() != callRunning || !c.push(msg, keep) {
 		return false
 	}
@@ -41,21 +55,39 @@ func (c *call) push(msg []byte, keep bool) bool {
 	return c.stream.Send(transport.Event{Data: msg, Keep: keep})
 }
 
-// eventStream is the resumable stream of the call; nil where there is none, or
-// not yet unless create is set. The requests of a batch share one stream, which
-// cannot be resumed.
-func (c *call) eventStream(create bool) *eventStream {
+// resumable reports whether the client can come back to the stream of the call.
+// The requests of a batch share one stream, to which nobody comes back.
+func (c *call) resumable() bool {
 	if c.session == nil || c.conn.shared() || c.session.reg == nil {
-		return nil
+		return false
 	}
-	if _, batched := c.stream.(*batchItem); batched {
+	_, batched := c.stream.(*batchItem)
+	return !batched
+}
+
+// eventStream is the resumable stream of the call; nil where there is none, or
+// not yet unless create is set.
+func (c *call) eventStream(create bool) *eventStream {
+	if !c.resumable() {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.events == nil && create {
+	if c.events == nil && create && !c.sealed {
 		c.events = newEventStream(c.session, c.stream, false)
 	}
+	return c.events
+}
+
+// lastStream is eventStream for the last time: afterwards none comes into being,
+// which nobody would end.
+func (c *call) lastStream() *eventStream {
+	if !c.resumable() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sealed = true
 	return c.events
 }
 
@@ -69,7 +101,7 @@ func (c *call) primeEvents() {
 
 // respond sends the one answer.
 func (c *call) respond(r transport.Response) {
-	if e := c.eventStream(false); e != nil {
+	if e := c.lastStream(); e != nil {
 		e.respond(r)
 		return
 	}
@@ -78,7 +110,7 @@ func (c *call) respond(r transport.Response) {
 
 // endStream ends the exchange without an answer.
 func (c *call) endStream() {
-	if e := c.eventStream(false); e != nil {
+	if e := c.lastStream(); e != nil {
 		e.end()
 		return
 	}
@@ -102,10 +134,19 @@ func (c *call) Request(ctx context.Context, method string, params []byte) (json.
 	defer cancel()
 	stop := context.AfterFunc(c, cancel) // nobody needs the answer when the call is over
 	defer stop()
-	return c.session.asked.ask(ctx, method, params, c.Send, c.tell)
+	c.asked.Store(true)
+	return c.session.asked.ask(ctx, c, method, params)
 }
 
-// tell sends what the client should know also when the call has just ended.
+// withdraw ends the questions of a call that is over but for what its client is
+// told of that.
+func (c *call) withdraw() {
+	if c.asked.Load() {
+		c.session.asked.withdraw(c)
+	}
+}
+
+// tell implements asker.
 func (c *call) tell(msg []byte) bool { return c.push(msg, true) }
 
 // maxWaiting is how many calls of one connection or session may wait for a
@@ -119,32 +160,54 @@ var (
 
 // Wait implements mcp.Host.
 func (c *call) Wait(wait func()) error {
-	if c.owner == nil {
+	switch {
+	case c.owner == nil:
 		return errInlineWaits
-	}
-	if c.manyWait() {
+	case c.over() && !c.handed.Load():
+		return context.Canceled // nobody is asked for it any more
+	case !c.stopClock():
 		return errManyWait
 	}
-	begun := time.Now()
-	c.waiting.Add(1)
-	defer func() {
-		c.paused.Add(int64(time.Since(begun)))
-		c.waiting.Add(-1)
-	}()
+	defer c.startClock()
 	return c.gate.pool.Suspend(c.class, c.owner, wait)
 }
 
-func (c *call) manyWait() bool {
-	if c.session != nil && !c.conn.shared() {
-		c.session.mu.Lock()
-		defer c.session.mu.Unlock()
-		_, waiting := census(c.session.calls)
-		return waiting >= maxWaiting
+// stopClock lets the time of the call stand still for one more goroutine of the
+// handler that waits. It is false when too many calls wait already.
+func (c *call) stopClock() bool {
+	mu, calls := c.siblings()
+	mu.Lock()
+	defer mu.Unlock()
+	if c.waiting.Load() == 0 {
+		if _, waiting := census(*calls); waiting >= maxWaiting {
+			return false
+		}
 	}
-	c.conn.mu.Lock()
-	defer c.conn.mu.Unlock()
-	_, waiting := census(c.conn.calls)
-	return waiting >= maxWaiting
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting.Add(1) == 1 {
+		c.stopped = time.Now()
+	}
+	return true
+}
+
+// startClock undoes stopClock. Of goroutines that wait at the same time the time
+// counts once.
+func (c *call) startClock() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting.Load() == 1 {
+		c.paused.Add(int64(time.Since(c.stopped)))
+	}
+	c.waiting.Add(-1)
+}
+
+// siblings are the calls that count together with c, and their lock.
+func (c *call) siblings() (*sync.Mutex, *[]*call) {
+	if c.session != nil && !c.conn.shared() {
+		return &c.session.mu, &c.session.calls
+	}
+	return &c.conn.mu, &c.conn.calls
 }
 
 // Answer implements mcp.Host: the call is over for its client, and its handler
@@ -167,10 +230,14 @@ func (c *call) Answer(msg []byte) bool {
 	return true
 }
 
-// CloseStream implements mcp.Host.
+// CloseStream implements mcp.Host. "After the server has sent an SSE event with
+// an event ID to the client, the server MAY close the connection" is new in
+// 2025-11-25; before, "the server SHOULD NOT close the SSE stream before sending
+// the JSON-RPC response", and an event that only brings an id would be taken for
+// a message.
 func (c *call) CloseStream(retry time.Duration) bool {
 	e := c.eventStream(true)
-	return e != nil && c.session.mcp.Version() >= mcp.Version20250326 && e.disconnect(retry)
+	return e != nil && c.session.mcp.Version() >= mcp.Version20251125 && e.disconnect(retry)
 }
 
 // listen opens the subscription of a subscriptions/listen. It holds no worker:

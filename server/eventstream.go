@@ -24,6 +24,7 @@ type eventStream struct {
 	number uint64           // in the session's log; 0: nothing has been sent
 	out    transport.Stream // nil while the client is away
 	held   bool             // out holds the session
+	known  bool             // the client has an id to come back with
 	done   bool
 
 	read atomic.Bool // out is not nil
@@ -36,19 +37,22 @@ func newEventStream(s *legacySession, out transport.Stream, standby bool) *event
 	return e
 }
 
-// send sends an event, or keeps it for the client to come back.
+// send sends an event, or keeps it for the client to come back. It is false when
+// the client will never see the event: it is away, or takes no event stream, and
+// has no id to come back with.
 func (e *eventStream) send(msg []byte, keep bool) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.done {
+	if e.done || e.out == nil && !e.known {
 		return false
 	}
 	e.begin(0)
 	id := e.session.log(e.number, msg, false)
 	if e.out != nil && e.out.Send(transport.Event{Data: msg, ID: id, Keep: keep}) {
+		e.known = e.known || id != ""
 		return true
 	}
-	return id != ""
+	return id != "" && e.known
 }
 
 // begin makes the stream one that can be resumed, before its first event. From
@@ -62,7 +66,7 @@ func (e *eventStream) begin(retry time.Duration) {
 	prime := ""
 	e.number, prime = e.session.openLog(e)
 	if e.out != nil && prime != "" && e.session.mcp.Version() >= mcp.Version20251125 {
-		e.out.Send(transport.Event{ID: prime, Retry: retry, Keep: true})
+		e.known = e.out.Send(transport.Event{ID: prime, Retry: retry, Keep: true})
 	}
 }
 
@@ -131,7 +135,8 @@ func (e *eventStream) letGo() {
 // disconnect ends the connection, not the stream: the client comes back for the
 // rest after retry. "If the server does close the connection prior to
 // terminating the SSE stream, it SHOULD send an SSE event with a standard retry
-// field before" (25:basic/transports).
+// field before" (25:basic/transports). It is false for a client that could not
+// come back: one of an older revision, which is not primed, before its first event.
 func (e *eventStream) disconnect(retry time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -140,30 +145,51 @@ func (e *eventStream) disconnect(retry time.Duration) bool {
 	}
 	if e.number == 0 {
 		e.begin(retry)
-	} else {
+	} else if e.known {
 		e.out.Send(transport.Event{Retry: retry, Keep: true})
+	}
+	if !e.known {
+		return false
 	}
 	e.out.End()
 	e.letGo()
 	return true
 }
 
+// start makes out the first connection of a GET stream, unless something has
+// ended it already.
+func (e *eventStream) start(out transport.Stream) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.done {
+		out.End()
+		return
+	}
+	e.attach(out)
+	e.begin(0)
+}
+
 // resume sends on out what came after an event, and from now on everything else.
-// The connection that the client had before ends.
-func (e *eventStream) resume(out transport.Stream, events []session.ReplayEvent, done bool) {
+// The connection that the client had before ends. The log is read under mu: what
+// is sent on the stream meanwhile comes behind.
+func (e *eventStream) resume(out transport.Stream, lastEventID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.out != nil {
 		e.out.End()
 		e.letGo()
 	}
-	for _, ev := range events {
-		out.Send(transport.Event{ID: ev.ID, Data: ev.Data, Keep: true})
+	_, r, known, err := e.session.lookBack(lastEventID)
+	if known && err == nil {
+		for _, ev := range r.Events {
+			out.Send(transport.Event{ID: ev.ID, Data: ev.Data, Keep: true})
+		}
 	}
-	if done || e.done {
+	if e.done || !known || err != nil { // over, or pushed out of the log this very moment
 		out.End()
 		return
 	}
+	e.known = true
 	e.attach(out)
 }
 
@@ -262,7 +288,8 @@ func (in *inbound) replayed(sess *legacySession, lastEventID string) bool {
 		in.stream.End()
 		return true
 	}
-	e.resume(in.stream, r.Events, r.Done)
+	e.resume(in.stream, lastEventID)
+	in.leftMeanwhile(e)
 	return true
 }
 

@@ -2,7 +2,9 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"log"
+	"net/http"
 	"os/signal"
 	"syscall"
 	"time"
@@ -39,6 +41,32 @@ func ExampleServer_Run() {
 		DrainTimeout: 20 * time.Second,
 	}
 	if err := srv.Run(ctx); err != nil { // nil when every request was answered
+		log.Fatal(err)
+	}
+}
+
+func ExampleHandler() {
+	http.Handle("/mcp", server.Handler(newGreeter()))
+	log.Fatal(http.ListenAndServe("127.0.0.1:8080", nil))
+}
+
+func ExampleServer_Handler() {
+	srv := &server.Server{MCP: newGreeter(), MaxInFlight: 16}
+	h, err := srv.Handler()
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", h)
+	hs := &http.Server{Addr: "127.0.0.1:8080", Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		_ = srv.Shutdown(context.Background()) // first: it ends event streams, and answers what is in flight
+		_ = hs.Shutdown(context.Background())
+	}()
+	if err := hs.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}
 }

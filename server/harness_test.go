@@ -95,6 +95,7 @@ type runningServer struct {
 	*Server
 	t    *testing.T
 	stop func() error // ends Run and returns what it returned
+	url  string       // of the endpoint; "" stands for the first of Endpoints
 	http *http.Client
 }
 
@@ -179,7 +180,11 @@ func (r *runningServer) try(ctx context.Context, method, body string, fields ...
 
 // open sends a request and returns when the head of the answer is there.
 func (r *runningServer) open(ctx context.Context, method, body string, fields ...string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, r.Endpoints()[0], strings.NewReader(body))
+	url := r.url
+	if url == "" {
+		url = r.Endpoints()[0]
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -42,8 +42,7 @@ func join(a, b string) string {
 	return a + "," + b
 }
 
-func httpWire(t *testing.T, tl *tools, version string) *wire {
-	r := serve(t, &Server{MCP: tl.mcp})
+func httpWire(t *testing.T, r *runningServer, tl *tools, version string) *wire {
 	w := &wire{name: "http", version: version}
 	var session []string
 	if !w.modern() {
@@ -119,7 +118,7 @@ func TestMatrix(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			t.Run("http", func(t *testing.T) {
 				tl := newTools()
-				checkMatrix(t, httpWire(t, tl, version), tl)
+				checkMatrix(t, httpWire(t, serve(t, &Server{MCP: tl.mcp}), tl, version), tl)
 			})
 			t.Run("websocket", func(t *testing.T) {
 				tl := newTools()

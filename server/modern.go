@@ -58,10 +58,12 @@ func (in *inbound) modern(c *call) {
 		return
 	}
 	if h != nil && c.mcp.Method == "tools/call" {
-		if e := in.checkParamHeaders(h, &c.mcp); e != nil {
+		e, hidden := in.checkParamHeaders(h, &c.mcp)
+		if e != nil && !hidden {
 			c.reject(in, transport.Response{Status: 400}, e)
 			return
 		}
+		c.mcp.Mismatch = e
 	}
 	in.start(c)
 }
@@ -90,7 +92,7 @@ func checkStandardHeaders(h *transport.Header, c *mcp.Call) *jsonrpc.Error {
 	}
 	got, ok := decodeSentinel(h.Name)
 	if !ok {
-		return &jsonrpc.Error{Code: codeHeaderMismatch, Message: "Header mismatch: Mcp-Name is not valid"}
+		return &jsonrpc.Error{Code: mcp.CodeHeaderMismatch, Message: "Header mismatch: Mcp-Name is not valid"}
 	}
 	if !bytes.Equal(got, want) {
 		return mismatch("Mcp-Name", got, want)
@@ -111,15 +113,17 @@ func nameMember(method string) string {
 	return ""
 }
 
-// checkParamHeaders compares the arguments that a tool mirrors in headers.
-func (in *inbound) checkParamHeaders(h *transport.Header, c *mcp.Call) *jsonrpc.Error {
+// checkParamHeaders compares the arguments that a tool mirrors in headers. hidden
+// tells that the caller may not even know the tool.
+func (in *inbound) checkParamHeaders(h *transport.Header, c *mcp.Call) (e *jsonrpc.Error, hidden bool) {
 	tool, _ := jsonrpc.UnquoteView(jsonrpc.Member(c.Params, "name"))
-	for _, p := range in.gate.mcp.HeaderParams(tool) {
+	params, hidden := in.gate.mcp.HeaderParams(tool)
+	for _, p := range params {
 		if e := checkParamHeader(h, p, jsonrpc.Member(c.Params, "arguments")); e != nil {
-			return e
+			return e, hidden
 		}
 	}
-	return nil
+	return nil, hidden
 }
 
 func checkParamHeader(h *transport.Header, p schema.HeaderParam, value []byte) *jsonrpc.Error {
@@ -137,13 +141,13 @@ func checkParamHeader(h *transport.Header, p schema.HeaderParam, value []byte) *
 	case absent && !present:
 		return nil
 	case absent:
-		return &jsonrpc.Error{Code: codeHeaderMismatch, Message: "Header mismatch: " + name + " is present but the argument is not"}
+		return &jsonrpc.Error{Code: mcp.CodeHeaderMismatch, Message: "Header mismatch: " + name + " is present but the argument is not"}
 	case !present:
 		return missingHeader(name)
 	}
 	got, ok := decodeSentinel(raw)
 	if !ok {
-		return &jsonrpc.Error{Code: codeHeaderMismatch, Message: "Header mismatch: " + name + " is not valid"}
+		return &jsonrpc.Error{Code: mcp.CodeHeaderMismatch, Message: "Header mismatch: " + name + " is not valid"}
 	}
 	if !sameValue(got, value) {
 		return mismatch(name, got, value)
@@ -213,12 +217,12 @@ func decodeSentinel(v []byte) ([]byte, bool) {
 }
 
 func missingHeader(name string) *jsonrpc.Error {
-	return &jsonrpc.Error{Code: codeHeaderMismatch, Message: "Header mismatch: " + name + " is required"}
+	return &jsonrpc.Error{Code: mcp.CodeHeaderMismatch, Message: "Header mismatch: " + name + " is required"}
 }
 
 func mismatch(name string, got, want []byte) *jsonrpc.Error {
 	return &jsonrpc.Error{
-		Code:    codeHeaderMismatch,
+		Code:    mcp.CodeHeaderMismatch,
 		Message: "Header mismatch: " + name + " header value " + quote(got) + " does not match body value " + quote(want),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"millrace/codec/jsonrpc"
 	"millrace/server/mcp"
@@ -19,8 +20,24 @@ import (
 type questions struct {
 	mu   sync.Mutex
 	last uint64
-	open map[uint64]chan clientReply // each takes one
+	open map[uint64]*question
 	over bool
+}
+
+// question is one of them.
+type question struct {
+	number uint64
+	from   asker
+	sent   atomic.Bool
+	answer chan clientReply // takes one
+}
+
+// asker is who asks: a call, or the session outside of calls.
+type asker interface {
+	// pose sends msg, the request of k. It is false when that cannot be.
+	pose(k *question, msg []byte) bool
+	// tell sends what the client should know also when nothing can be posed.
+	tell(msg []byte) bool
 }
 
 // clientReply is a client's answer, in memory of its own.
@@ -34,48 +51,78 @@ var (
 	errAskedOut = errors.New("the client's session has ended")
 )
 
-// ask sends a request with send, which is false when it cannot be sent, and
-// waits for its answer until ctx ends: then the client is told with tell that
-// the answer is not needed any more.
-func (q *questions) ask(ctx context.Context, method string, params []byte, send, tell func(msg []byte) bool) (json.RawMessage, error) {
-	number, answer := q.add()
-	if answer == nil {
+// ask sends a request and waits for its answer until ctx ends: then the client is
+// told that the answer is not needed any more.
+func (q *questions) ask(ctx context.Context, from asker, method string, params []byte) (json.RawMessage, error) {
+	k := q.add(from)
+	if k == nil {
 		return nil, errAskedOut
 	}
-	defer q.remove(number)
-	id := strconv.AppendUint(nil, number, 10)
-	if !send(jsonrpc.AppendRequest(nil, id, method, params)) {
+	if !from.pose(k, jsonrpc.AppendRequest(nil, k.id(), method, params)) {
+		q.take(k.number)
 		return nil, errNoStream
 	}
 	select {
-	case r := <-answer:
+	case r := <-k.answer:
 		return r.result, r.err
 	case <-ctx.Done():
-		tell(jsonrpc.AppendNotification(nil, "notifications/cancelled",
-			append(append([]byte(`{"requestId":`), id...), `,"reason":"the request it belongs to has ended"}`...)))
-		return nil, ctx.Err()
+		if q.take(k.number) != nil {
+			k.withdraw()
+		}
+		return nil, context.Cause(ctx)
 	}
 }
 
-func (q *questions) add() (uint64, chan clientReply) {
+func (q *questions) add(from asker) *question {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.over {
-		return 0, nil
+		return nil
 	}
 	if q.open == nil {
-		q.open = make(map[uint64]chan clientReply)
+		q.open = make(map[uint64]*question)
 	}
 	q.last++
-	c := make(chan clientReply, 1)
-	q.open[q.last] = c
-	return q.last, c
+	k := &question{number: q.last, from: from, answer: make(chan clientReply, 1)}
+	q.open[q.last] = k
+	return k
 }
 
-func (q *questions) remove(number uint64) {
+// take takes a question out, to be answered or withdrawn; nil: somebody has.
+func (q *questions) take(number uint64) *question {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	k := q.open[number]
 	delete(q.open, number)
+	return k
+}
+
+// withdraw ends what a call has asked, while its stream is still there to tell
+// the client.
+func (q *questions) withdraw(from asker) {
+	q.mu.Lock()
+	var all []*question
+	for _, k := range q.open {
+		if k.from == from {
+			all = append(all, k)
+			delete(q.open, k.number)
+		}
+	}
+	q.mu.Unlock()
+	for _, k := range all {
+		if k.sent.Load() {
+			k.withdraw()
+		}
+		k.answer <- clientReply{err: context.Canceled}
+	}
+}
+
+func (k *question) id() []byte { return strconv.AppendUint(nil, k.number, 10) }
+
+// withdraw tells the client that its answer is not needed any more.
+func (k *question) withdraw() {
+	k.from.tell(jsonrpc.AppendNotification(nil, "notifications/cancelled",
+		append(append([]byte(`{"requestId":`), k.id()...), `,"reason":"the request it belongs to has ended"}`...)))
 }
 
 // deliver hands a response to who waits for it. Others, and second ones, are
@@ -85,12 +132,8 @@ func (q *questions) deliver(msg *jsonrpc.Message) {
 	if err != nil {
 		return // the greeting, or nothing that was asked
 	}
-	q.mu.Lock()
-	c := q.open[number]
-	delete(q.open, number)
-	q.mu.Unlock()
-	if c != nil {
-		c <- replyOf(msg)
+	if k := q.take(number); k != nil {
+		k.answer <- replyOf(msg)
 	}
 }
 
@@ -115,8 +158,8 @@ func (q *questions) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.over = true
-	for _, c := range q.open {
-		c <- clientReply{err: errAskedOut}
+	for _, k := range q.open {
+		k.answer <- clientReply{err: errAskedOut}
 	}
 	q.open = nil
 }

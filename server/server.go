@@ -116,7 +116,8 @@ type runState struct {
 	cfg      *Server
 	log      *slog.Logger
 	gate     *gate
-	engine   *loop.Engine // nil on stdio
+	engine   *loop.Engine           // nil on stdio and in a Handler
+	handler  *transport.HTTPHandler // of Handler, else nil
 	admin    *adminServer
 	started  time.Time
 	draining atomic.Bool
@@ -166,7 +167,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		r.release()
 		return fmt.Errorf("serving: %w", r.engine.Err())
 	}
-	return r.drain()
+	return r.drain(r.engine.Drain)
 }
 
 // began tells that the server runs.
@@ -315,6 +316,10 @@ func (s *Server) newRunState() (*runState, error) {
 		cfg: s, log: log, started: time.Now(), undo: func() {},
 		quit: make(chan struct{}), ended: make(chan struct{}), sweep: make(chan struct{}),
 	}
+	if err := s.MCP.RecoverTasks(context.Background()); err != nil {
+		return nil, err
+	}
+	s.MCP.ResumeTasks()
 	r.patience, r.cut = context.WithCancel(context.Background())
 	g := &gate{
 		mcp: s.MCP, auth: s.Auth, log: log, maxInFlight: s.MaxInFlight,
@@ -374,8 +379,8 @@ func (s *Server) drainTimeout() time.Duration {
 	return 15 * time.Second
 }
 
-// drain ends a running server gently.
-func (r *runState) drain() error {
+// drain ends a running server gently; wait is what waits for its connections.
+func (r *runState) drain(wait func(context.Context) error) error {
 	r.draining.Store(true)
 	limit := r.cfg.drainTimeout()
 	ctx, cancel := context.WithTimeout(r.patience, limit)
@@ -391,7 +396,7 @@ func (r *runState) drain() error {
 			}
 		}
 	})
-	err := r.engine.Drain(ctx)
+	err := wait(ctx)
 	last.Stop()
 	r.cfg.MCP.StopTasks()
 	r.release()

@@ -37,8 +37,8 @@ type legacySession struct {
 // waits for the client to come back to it, and nowhere when there was none.
 func (s *legacySession) Notify(msg []byte) { s.send(msg, false) }
 
-// deliver is Notify for what must not be lost.
-func (s *legacySession) deliver(msg []byte) bool { return s.send(msg, true) }
+// Send is Notify for what must not be lost.
+func (s *legacySession) Send(msg []byte) bool { return s.send(msg, true) }
 
 func (s *legacySession) send(msg []byte, keep bool) bool {
 	if s.link != nil {
@@ -68,8 +68,14 @@ func (s *legacySession) newestStandby() *eventStream {
 
 // Request implements mcp.Peer: it asks the client outside of any call.
 func (s *legacySession) Request(ctx context.Context, method string, params []byte) (json.RawMessage, error) {
-	return s.asked.ask(ctx, method, params, s.deliver, s.deliver)
+	return s.asked.ask(ctx, s, method, params)
 }
+
+// pose implements asker.
+func (s *legacySession) pose(_ *question, msg []byte) bool { return s.Send(msg) }
+
+// tell implements asker.
+func (s *legacySession) tell(msg []byte) bool { return s.Send(msg) }
 
 // enter makes c a call of the session, which does not expire while it runs. The
 // bound of a connection holds for a session too: its calls go on when their
@@ -141,11 +147,14 @@ func (in *inbound) openStream() {
 		in.stream.End()
 		return
 	}
-	e.mu.Lock()
-	e.attach(in.stream)
-	e.begin(0)
-	e.mu.Unlock()
-	if in.conn.isClosed() { // before it was attached
+	e.start(in.stream)
+	in.leftMeanwhile(e)
+}
+
+// leftMeanwhile lets go of a connection that was closed before e was attached to
+// it: Closed has found nothing to let go.
+func (in *inbound) leftMeanwhile(e *eventStream) {
+	if in.conn.isClosed() {
 		e.away(in.stream)
 	}
 }

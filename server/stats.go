@@ -165,6 +165,10 @@ func (s *Server) Stats() Stats {
 	if r.engine != nil {
 		engine = r.engine.Stats()
 	}
+	if r.handler != nil {
+		open, total := r.handler.Stats()
+		engine.Active, engine.Accepted = int64(open), total // requests: their connections are net/http's
+	}
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	n := &r.gate.counters

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 
@@ -72,6 +73,7 @@ func addAskingTools(s *mcp.Server) {
 	mcp.AddTool(s, &mcp.Tool{Name: "test_elicitation_sep1330_enums", Description: "Asks your user to choose."},
 		askWith(form("Test enum schemas", formEnums)))
 	mcp.AddTool(s, &mcp.Tool{Name: "test_streaming_elicitation", Description: "Reports progress, then asks your user."}, progressAndAsk)
+	mcp.AddTool(s, &mcp.Tool{Name: "visit_page", Description: "Sends your user to a page."}, visitPage)
 	mcp.AddTool(s, &mcp.Tool{Name: "test_missing_capability", Description: "Needs a client with a model."}, needModel)
 }
 
@@ -124,6 +126,25 @@ func progressAndAsk(ctx context.Context, req *mcp.CallToolRequest, _ none) (*mcp
 		return nil, nil, err
 	}
 	return say("your user chose to %s", answer.Action)
+}
+
+// visitPage asks for what must not pass through the client: passwords, payments.
+// Accepting means that the user agreed to open the page, no more.
+func visitPage(ctx context.Context, req *mcp.CallToolRequest, _ none) (*mcp.CallToolResult, any, error) {
+	page := &mcp.ElicitParams{Message: "Please sign in.", URL: "https://example.com/sign-in", ElicitationID: rand.Text()}
+	answer, err := req.Elicit(ctx, "page", page)
+	if err != nil {
+		return nil, nil, err
+	}
+	if answer.Action == "accept" {
+		// When the page has what it asks for, which we do not wait for here, clients
+		// of 2025-11-25 can be told.
+		done := &mcp.ElicitationCompleteParams{ElicitationID: page.ElicitationID}
+		if err := req.Session.NotifyElicitationComplete(ctx, done); err != nil {
+			return nil, nil, err
+		}
+	}
+	return say("your user chose to %s the page", answer.Action)
 }
 
 // needModel does not check the capabilities of the client: asking for what it

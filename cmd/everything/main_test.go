@@ -60,7 +60,7 @@ func request(t *testing.T, url, method string, params object) *http.Response {
 		"io.modelcontextprotocol/protocolVersion": "2026-07-28",
 		"io.modelcontextprotocol/clientInfo":      object{"name": "test", "version": "1"},
 		"io.modelcontextprotocol/clientCapabilities": object{
-			"elicitation": object{}, "sampling": object{}, "roots": object{},
+			"elicitation": object{"form": object{}, "url": object{}}, "sampling": object{}, "roots": object{},
 			"extensions": object{"io.modelcontextprotocol/tasks": object{}},
 		},
 		"io.modelcontextprotocol/logLevel": "info",
@@ -202,6 +202,7 @@ func TestEveryTool(t *testing.T) {
 		"test_elicitation_sep1034_defaults":          {nil, "age:30"},
 		"test_elicitation_sep1330_enums":             {nil, "action=accept"},
 		"test_streaming_elicitation":                 {nil, "chose to accept"},
+		"visit_page":                                 {nil, "chose to accept the page"},
 		"test_missing_capability":                    {nil, "Paris"},
 		"test_input_required_result_elicitation":     {nil, "Hello, Alice!"},
 		"test_input_required_result_sampling":        {nil, "m says: Paris"},

@@ -49,6 +49,7 @@ func run(args []string, e *env) int {
 		kong.Name("millrace"),
 		kong.Description("A Model Context Protocol server engine."),
 		kong.DefaultEnvars("MILLRACE"),
+		kong.Vars{"state_directory": stateDirectory(os.Getenv("STATE_DIRECTORY"))},
 		kong.Writers(e.stdout, e.stderr),
 		kong.Exit(func(int) { exited = true }),
 	)

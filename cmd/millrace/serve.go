@@ -49,6 +49,7 @@ type serveCmd struct {
 	LegacySSE      bool     `name:"legacy-sse" help:"Serve the HTTP+SSE transport of 2024-11-05 too, at GET /sse and POST /messages."`
 	WSGreeting     bool     `name:"ws-greeting" help:"Send an initialize request to every new WebSocket, for clients that wait for it."`
 
+	dataFlags
 	toolFlags
 	logFlags
 }
@@ -60,14 +61,22 @@ func (c *serveCmd) Run(e *env) error {
 		return err
 	}
 	log := srv.Logger
+	store, closeStore, err := c.openTasks(log)
+	if err != nil {
+		return err
+	}
+	srv.MCP = c.tools(log, store)
 	srv.Hooks.Started = func(server.Info) { c.announce(e, srv) }
 	if c.ToolTimeout > 60*time.Second {
 		log.Warn("many clients give up after 60 s: a longer tool timeout will not be waited for", "tool_timeout", c.ToolTimeout)
 	}
-	return unlessForced(e, func() error { return srv.Run(e.ctx) })
+	return unlessForced(e, func() error {
+		defer closeStore()
+		return srv.Run(e.ctx)
+	})
 }
 
-// server builds the server that the flags describe.
+// server builds the server that the flags describe, but for its tools.
 func (c *serveCmd) server(e *env) (*server.Server, error) {
 	proxies, err := parsePrefixes(c.TrustedProxies)
 	if err != nil {
@@ -75,7 +84,7 @@ func (c *serveCmd) server(e *env) (*server.Server, error) {
 	}
 	log := c.logger(e.stderr)
 	srv := &server.Server{
-		MCP: c.tools(log), Path: c.Path, Admin: c.Admin, Pprof: c.Pprof, Logger: log,
+		Path: c.Path, Admin: c.Admin, Pprof: c.Pprof, Logger: log,
 		Loops: c.Loops, Workers: c.Workers, Queue: c.Queue, MaxConnections: c.MaxConnections,
 		MaxSessions: c.MaxSessions, MaxBody: c.MaxBody, DrainTimeout: c.DrainTimeout,
 		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts, TrustedProxies: proxies,
@@ -109,7 +118,7 @@ func (c *serveCmd) check() error {
 	if c.Pprof && c.Admin == "" {
 		return usageError{errors.New("--pprof needs the admin listener: set --admin")}
 	}
-	return cmp.Or(c.toolFlags.check(), positive("drain-timeout", c.DrainTimeout),
+	return cmp.Or(c.toolFlags.check(), c.dataFlags.check(), positive("drain-timeout", c.DrainTimeout),
 		notNegative("loops", c.Loops), notNegative("max-connections", c.MaxConnections), notNegative("max-sessions", c.MaxSessions))
 }
 
@@ -175,21 +184,30 @@ func (c *serveCmd) announce(e *env, srv *server.Server) {
 }
 
 type stdioCmd struct {
+	// Who starts us may be a service with a state directory of its own.
+	dataFlags `embed:"" set:"state_directory="`
 	toolFlags
 	logFlags
 }
 
 // Run implements the stdio command.
 func (c *stdioCmd) Run(e *env) error {
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.toolFlags.check(), c.dataFlags.check()); err != nil {
 		return err
 	}
 	log := c.logger(e.stderr)
+	store, closeStore, err := c.openTasks(log)
+	if err != nil {
+		return err
+	}
 	srv := &server.Server{
-		MCP: c.tools(log), Workers: c.Workers, Queue: c.Queue, MaxBody: c.MaxBody,
+		MCP: c.tools(log, store), Workers: c.Workers, Queue: c.Queue, MaxBody: c.MaxBody,
 		DrainTimeout: c.DrainTimeout, Logger: log,
 	}
-	return unlessForced(e, func() error { return srv.RunStdio(e.ctx, e.stdin, e.stdout) })
+	return unlessForced(e, func() error {
+		defer closeStore()
+		return srv.RunStdio(e.ctx, e.stdin, e.stdout)
+	})
 }
 
 // unlessForced runs f, and returns at once when a second signal comes.
@@ -204,8 +222,9 @@ func unlessForced(e *env, f func() error) error {
 	}
 }
 
-// tools builds the MCP server with the tools that the flags ask for.
-func (f *toolFlags) tools(log logger) *mcp.Server {
+// tools builds the MCP server with the tools that the flags ask for. store may be
+// nil.
+func (f *toolFlags) tools(log logger, store mcp.TaskStore) *mcp.Server {
 	s := mcp.NewServer(
 		&mcp.Implementation{Name: "millrace", Title: "Millrace", Version: buildVersion()},
 		&mcp.ServerOptions{ToolTimeout: f.ToolTimeout, Logger: log})

@@ -15,9 +15,11 @@ import (
 // root is the folder of the module millrace, which the tests build, compile against and read the README of.
 var root = mustAbs("../..")
 
-// What TestMain prepares: one daemon for all tests, and the fixture server.
+// What TestMain prepares: one daemon for all tests, the fixture server, and the program of cmd/everything, which each
+// test that needs it starts for itself.
 var (
 	daemonBin  string
+	everyBin   string
 	daemon     *process
 	fixture    *process
 	fixtureErr error // why there is no fixture server; only the tests that need it fail
@@ -37,11 +39,14 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	installNPM()
 	daemonBin = filepath.Join(dir, "millrace")
-	if err := goBuild(root, daemonBin, "./cmd/millrace"); err != nil {
-		log.Print(err)
-		return 1
+	everyBin = filepath.Join(dir, "everything")
+	for bin, pkg := range map[string]string{daemonBin: "./cmd/millrace", everyBin: "./cmd/everything"} {
+		if err := goBuild(root, bin, pkg); err != nil {
+			log.Print(err)
+			return 1
+		}
 	}
-	if daemon, err = listen(daemonBin, "serve", "--demo", "--admin", "", "--listen"); err != nil {
+	if daemon, err = listen(daemonBin, "serve", "--demo", "--legacy-sse", "--admin", "", "--listen"); err != nil {
 		log.Print(err)
 		return 1
 	}
@@ -68,6 +73,24 @@ func startFixture(dir string) {
 	if fixtureErr = goBuild(".", bin, "./fixture"); fixtureErr == nil {
 		fixture, fixtureErr = listen(bin)
 	}
+}
+
+// everything starts cmd/everything for one test. It has small pages, so that lists have several.
+func everything(t *testing.T) *process {
+	t.Helper()
+	p, err := listen(everyBin, "--page", "3", "--legacy-sse", "--listen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", p, p.log.tail())
+		}
+	})
+	return p
 }
 
 // fixtureURL is the endpoint of the fixture server.

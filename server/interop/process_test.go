@@ -77,6 +77,7 @@ func (p *process) stop() error {
 }
 
 func (p *process) url() string    { return "http://" + p.addr + "/mcp" }
+func (p *process) sseURL() string { return "http://" + p.addr + "/sse" }
 func (p *process) wsURL() string  { return "ws://" + p.addr + "/mcp" }
 func (p *process) String() string { return strings.Join(p.cmd.Args, " ") }
 

@@ -82,8 +82,8 @@ func (r *ServerRequest[P]) Once(_ context.Context, key string, out any, fn func(
 
 // CloseStream ends the event stream of the call, and the client comes back for
 // the rest after retry: a long call need not keep a connection open. It is false
-// where that cannot be: over WebSocket and stdio, on 2026-07-28, and for clients
-// that take no event stream.
+// where that cannot be: over WebSocket and stdio, in other revisions than
+// 2025-11-25, and for clients that take no event stream.
 //
 // It implements "server-side disconnect" of 2025-11-25, basic/transports.
 func (r *ServerRequest[P]) CloseStream(retry time.Duration) bool {
@@ -250,10 +250,19 @@ func (a *activeCall) interview(ctx context.Context, questions InputRequestMap) (
 	if a.host == nil {
 		return nil, errNoWayBack
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.server.opts.InputTimeout)
+	// Here and not where they are sent: what encodes is user code, which may panic.
+	params := make(map[string][]byte, len(open))
+	for key, q := range open {
+		p, err := appendInputParams(nil, q, a.rev)
+		if err != nil {
+			return nil, askingError(key, err)
+		}
+		params[key] = p
+	}
+	ctx, cancel := withPatience(ctx, a.server.opts.InputTimeout)
 	defer cancel()
 	var failed error
-	if err := a.host.Wait(func() { failed = a.question(ctx, cancel, open, answers) }); err != nil {
+	if err := a.host.Wait(func() { failed = a.question(ctx, cancel, open, params, answers) }); err != nil {
 		return nil, err
 	}
 	if failed != nil {
@@ -262,32 +271,51 @@ func (a *activeCall) interview(ctx context.Context, questions InputRequestMap) (
 	return answers, nil
 }
 
-// question sends questions to the client of a session, all at once, and collects
-// the answers. After an error the others are given up with cancel.
-func (a *activeCall) question(ctx context.Context, cancel func(), open InputRequestMap, answers InputResponseMap) (failed error) {
+// withPatience is context.WithTimeout for who waits for a person. The clock of a
+// call stands still meanwhile, so that its deadline may be long past; but
+// context.WithTimeout relies on an earlier deadline of its parent.
+func withPatience(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	t := time.AfterFunc(d, func() { cancel(fmt.Errorf("no answer within %v: %w", d, context.DeadlineExceeded)) })
+	return ctx, func() {
+		t.Stop()
+		cancel(nil)
+	}
+}
+
+func askingError(key string, err error) error {
+	return fmt.Errorf("asking the client (%s): %w", key, err)
+}
+
+// question sends questions, whose params are encoded, to the client of a session,
+// all at once, and collects the answers. After an error the others are given up
+// with cancel.
+func (a *activeCall) question(ctx context.Context, cancel func(), open InputRequestMap, params map[string][]byte, answers InputResponseMap) (failed error) {
 	type reply struct {
-		key    string
-		answer InputResponse
-		raw    json.RawMessage
-		err    error
+		key string
+		raw json.RawMessage
+		err error
 	}
 	replies := make(chan reply, len(open))
 	for key, q := range open {
 		go func() {
-			r := reply{key: key}
-			r.answer, r.raw, r.err = request(ctx, a.host, q, a.rev)
-			replies <- r
+			raw, err := a.host.Request(ctx, inputMethod(q), params[key])
+			replies <- reply{key, raw, err}
 		}()
 	}
 	for range open {
 		r := <-replies
-		if r.err != nil && failed == nil {
-			failed = fmt.Errorf("asking the client (%s): %w", r.key, r.err)
-			cancel()
-		}
+		var answer InputResponse
 		if r.err == nil {
-			answers[r.key] = r.answer
+			answer, r.err = parseInputResponse(open[r.key], r.raw)
+		}
+		switch {
+		case r.err == nil:
+			answers[r.key] = answer
 			a.conversation().remember(r.key, r.raw)
+		case failed == nil:
+			failed = askingError(r.key, r.err)
+			cancel()
 		}
 	}
 	return failed
@@ -337,17 +365,16 @@ type requester interface {
 }
 
 // request sends q to the client of a session and returns its answer.
-func request(ctx context.Context, to requester, q InputRequest, rev revision) (InputResponse, json.RawMessage, error) {
+func request(ctx context.Context, to requester, q InputRequest, rev revision) (InputResponse, error) {
 	params, err := appendInputParams(nil, q, rev)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	raw, err := to.Request(ctx, inputMethod(q), params)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	answer, err := parseInputResponse(q, raw)
-	return answer, raw, err
+	return parseInputResponse(q, raw)
 }
 
 // once implements Once.
@@ -372,6 +399,18 @@ func (a *activeCall) once(key string, out any, fn func() (any, error)) error {
 		t.mu.Unlock()
 	}
 	return json.Unmarshal(raw, out)
+}
+
+// beginRun is the beginning of a run of the handler, the first or another.
+func (a *activeCall) beginRun() {
+	a.mu.Lock()
+	t := a.talk
+	a.mu.Unlock()
+	if t != nil {
+		t.mu.Lock()
+		t.auto = 0
+		t.mu.Unlock()
+	}
 }
 
 // autoKey names a question that has no key: by its place in the order of asking,
@@ -452,7 +491,7 @@ func askAnywhere[A InputResponse](ctx context.Context, ss *ServerSession, q Inpu
 	if !declares(p.Capabilities, q) {
 		return answer, fmt.Errorf("the client cannot be asked: it has not declared the capability that %s needs", inputMethod(q))
 	}
-	res, _, err := request(ctx, to, q, ss.version)
+	res, err := request(ctx, to, q, ss.version)
 	if err != nil {
 		return answer, err
 	}

@@ -91,6 +91,9 @@ func handleCallTool(ctx context.Context, _ string, request Request) (res Result,
 			Message: "unknown tool " + strconv.Quote(shortName(req.Params.Name)),
 		}
 	}
+	if call.mismatch != nil {
+		return nil, call.mismatch
+	}
 	call.tool = t
 	if t.tool.Task == TaskNever {
 		return t.run(ctx, req)

@@ -20,6 +20,8 @@ const maxRounds = 32
 // ServerRequest.Elicit.
 var ErrInputRequired = errors.New("mcp: input of the client is required")
 
+var errNoURLs = errors.New("the user has to open a URL, which clients of this protocol version cannot be asked for")
+
 var errTooManyRounds = errors.New("mcp: the handler asks for input again and again")
 
 // interactive is a result that may ask for input instead: "Servers MAY send
@@ -81,12 +83,17 @@ func converse[P interactiveParams, R interactive](ctx context.Context, req *Serv
 	call := req.Session.call
 	var none R
 	for range maxRounds {
+		call.beginRun()
 		res, err := run()
 		if asked := call.questions(); asked != nil {
 			state, err := call.sealState(asked, "")
 			return none.asking(asked, state), err
 		}
-		if urls := urlsRequired(err); urls != nil && call.rev.modern() {
+		urls := urlsRequired(err)
+		if urls != nil && call.rev < rev20251125 {
+			return nil, errNoURLs // a code that the client has never heard of
+		}
+		if urls != nil && call.rev.modern() {
 			// What sessions of 2025-11-25 get as an error has a form of its own.
 			if err := call.mayAsk(urls); err != nil {
 				return nil, err
@@ -138,6 +145,9 @@ func urlsRequired(err error) InputRequestMap {
 	}
 	m := make(InputRequestMap, len(data.Elicitations))
 	for _, p := range data.Elicitations {
+		if p == nil {
+			return nil
+		}
 		m[p.ElicitationID] = p
 	}
 	return m

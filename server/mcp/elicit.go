@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -73,7 +74,7 @@ type ElicitResult struct {
 }
 
 // ElicitationCompleteParams tell a client that what a user did at a URL is
-// done. The notification exists in 2025-11-25 only.
+// done; see ServerSession.NotifyElicitationComplete. It exists in 2025-11-25 only.
 type ElicitationCompleteParams struct {
 	Meta `json:"_meta,omitempty"`
 	// ElicitationID is that of the ElicitParams.
@@ -88,6 +89,30 @@ func (*ElicitationCompleteParams) isParams() {}
 
 // GetProgressToken returns the token, or nil.
 func (p *ElicitParams) GetProgressToken() any { return p.Meta[metaKeyProgressToken] }
+
+// NotifyElicitationComplete tells the client that what its user did at a URL is
+// done, so that it can go on, for instance repeat a request that was answered
+// with URLElicitationRequiredError. Within a handler it goes where the question
+// went, otherwise to the stream of the session. It is sent in 2025-11-25 only: in
+// other revisions nothing happens, and the error is nil. Any goroutine.
+//
+// The error is that of ctx, of sending middleware, or of a wrong use.
+//
+// "Servers MAY send a notifications/elicitation/complete notification when an
+// out-of-band interaction started by URL mode elicitation is completed"
+// (25:client/elicitation, "Completion Notifications for URL Mode Elicitation").
+func (ss *ServerSession) NotifyElicitationComplete(ctx context.Context, params *ElicitationCompleteParams) error {
+	if params == nil || params.ElicitationID == "" {
+		return errors.New("mcp: NotifyElicitationComplete needs the ElicitationID that the client was given")
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if ss.Version() != Version20251125 {
+		return nil
+	}
+	return ss.server.send(ctx, methodElicitationComplete, outgoing(ss, params))
+}
 
 // URLElicitationRequiredError returns the error, a *jsonrpc.Error with the code
 // CodeURLElicitationRequired, that makes a client of 2025-11-25 ask its user to

@@ -1,9 +1,11 @@
 package mcp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -225,5 +227,49 @@ func TestURLElicitationRequiredError(t *testing.T) {
 		if got := wire(URLElicitationRequiredError(list)); !strings.Contains(got, `"code":-32603`) || !strings.Contains(got, want) {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// TestElicitationComplete: within a call it goes to the stream of the call,
+// outside to that of the session, and nowhere in other revisions.
+func TestElicitationComplete(t *testing.T) {
+	const want = `{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{"elicitationId":"e"}}`
+	s := fixture(nil)
+	done := &ElicitationCompleteParams{ElicitationID: "e"}
+	AddTool(s, &Tool{Name: "wait"}, func(ctx context.Context, req *CallToolRequest, _ any) (*CallToolResult, any, error) {
+		return nil, nil, req.Session.NotifyElicitationComplete(ctx, done)
+	})
+	for _, version := range SupportedVersions() {
+		var sent []string
+		if version == Version20251125 {
+			sent = []string{want}
+		}
+		c := dial(t, s, version)
+		if got := c.ask("tools/call", `"name":"wait"`); strings.Contains(got, "isError") {
+			t.Errorf("%s: %s", version, got)
+		}
+		if got := c.notifier.take(); !slices.Equal(got, sent) {
+			t.Errorf("%s: sent %q in the call, want %q", version, got, sent)
+		}
+		if c.session == nil {
+			continue
+		}
+		if err := c.session.NotifyElicitationComplete(t.Context(), done); err != nil {
+			t.Errorf("%s: %v", version, err)
+		}
+		if got := c.peer.take(); !slices.Equal(got, sent) {
+			t.Errorf("%s: sent %q to the session, want %q", version, got, sent)
+		}
+	}
+	ss := dial(t, s, Version20251125).session
+	for _, p := range []*ElicitationCompleteParams{nil, {}} {
+		if err := ss.NotifyElicitationComplete(t.Context(), p); err == nil {
+			t.Errorf("%+v: no error without an id", p)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := ss.NotifyElicitationComplete(ended, done); !errors.Is(err, context.Canceled) {
+		t.Errorf("with an ended context: %v", err)
 	}
 }

@@ -121,6 +121,10 @@ type Call struct {
 	Notifier Notifier
 	// Host may be nil: then the call cannot ask its client or become a task.
 	Host Host
+	// Mismatch is the error of a tools/call whose HTTP headers do not mirror its
+	// arguments, when the host has not answered it itself because the tool may not
+	// exist for the caller: see HeaderParams. The answer has status 400.
+	Mismatch *jsonrpc.Error
 
 	// What Plan finds out.
 	planned bool
@@ -287,12 +291,13 @@ func (c *Call) sameForAll(s *Server) bool {
 }
 
 // failureStatus is the HTTP status of what a handler returned: 200, but for the
-// error for which the specification names another.
+// errors for which the specification names another.
 func failureStatus(rev revision, failed error) int {
 	if failed == nil || !rev.modern() {
 		return statusOK
 	}
-	if e, ok := errors.AsType[*jsonrpc.Error](failed); ok && e != nil && e.Code == CodeMissingClientCapability {
+	e, ok := errors.AsType[*jsonrpc.Error](failed)
+	if ok && e != nil && (e.Code == CodeMissingClientCapability || e.Code == CodeHeaderMismatch) {
 		return statusBadRequest
 	}
 	return statusOK
@@ -385,12 +390,14 @@ func (s *Server) Notified(ctx context.Context, c *Call) {
 }
 
 // HeaderParams returns which arguments of a tool are mirrored in HTTP headers,
-// nil when there are none or no such tool. The slice must not be changed.
-func (s *Server) HeaderParams(tool []byte) []schema.HeaderParam {
+// nil when there are none or no such tool. The slice must not be changed. hidden
+// tells that the tool may not exist for the caller: then an error about its
+// headers would give it away, and belongs into Call.Mismatch.
+func (s *Server) HeaderParams(tool []byte) (params []schema.HeaderParam, hidden bool) {
 	if t := s.snapshot().tools.byKey[string(tool)]; t != nil {
-		return t.headers
+		return t.headers, s.filtered(toolKind)
 	}
-	return nil
+	return nil, false
 }
 
 // SetKeys makes cursors and the state of conversations those of k, so that they

@@ -219,11 +219,13 @@ func TestInfo(t *testing.T) {
 	}
 	AddTool(s, &Tool{Name: "sql", InputSchema: rawJSON(`{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}`)},
 		func(context.Context, *CallToolRequest, any) (*CallToolResult, any, error) { return nil, nil, nil })
-	if h := s.HeaderParams([]byte("sql")); len(h) != 1 {
+	if h, hidden := s.HeaderParams([]byte("sql")); len(h) != 1 || hidden {
 		t.Errorf("HeaderParams = %v", h)
 	}
-	if s.HeaderParams([]byte("echo")) != nil || s.HeaderParams([]byte("nope")) != nil {
-		t.Error("HeaderParams of tools without")
+	for _, tool := range []string{"echo", "nope"} {
+		if h, _ := s.HeaderParams([]byte(tool)); h != nil {
+			t.Errorf("HeaderParams of %s = %v", tool, h)
+		}
 	}
 }
 

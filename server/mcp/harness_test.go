@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"millrace/codec/jsonrpc"
+	"millrace/server/auth"
 )
 
 // wire records what is sent outside of responses.
@@ -20,10 +21,13 @@ type wire struct {
 	msgs []string
 	at   []time.Time
 
-	// As a Host: what a client answers, and what was answered early.
+	// As a Host: what a client answers (nil: nothing), and what was answered early.
 	reply   func(method, params string) (json.RawMessage, error)
 	answers []string
 	waits   int
+	// What a host may refuse.
+	deaf, over bool // Send, Answer
+	busy       error
 }
 
 func (w *wire) Notify(msg []byte) {
@@ -33,9 +37,14 @@ func (w *wire) Notify(msg []byte) {
 	w.at = append(w.at, time.Now())
 }
 
-func (w *wire) Send(msg []byte) bool { w.Notify(msg); return true }
+func (w *wire) Send(msg []byte) bool {
+	if w.deaf {
+		return false
+	}
+	w.Notify(msg)
+	return true
+}
 
-// Request answers with what the test has put into replies, in order.
 func (w *wire) Request(ctx context.Context, method string, params []byte) (json.RawMessage, error) {
 	w.Notify(jsonrpc.AppendRequest(nil, []byte(`"s"`), method, params))
 	w.mu.Lock()
@@ -52,6 +61,9 @@ func (w *wire) Wait(wait func()) error {
 	w.mu.Lock()
 	w.waits++
 	w.mu.Unlock()
+	if w.busy != nil {
+		return w.busy
+	}
 	wait()
 	return nil
 }
@@ -59,11 +71,14 @@ func (w *wire) Wait(wait func()) error {
 func (w *wire) Answer(msg []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.over {
+		return false
+	}
 	w.answers = append(w.answers, string(msg))
 	return true
 }
 
-func (w *wire) CloseStream(time.Duration) bool { return false }
+func (w *wire) CloseStream(time.Duration) bool { return true }
 
 func (w *wire) take() []string {
 	w.mu.Lock()
@@ -73,32 +88,67 @@ func (w *wire) take() []string {
 	return msgs
 }
 
+func (w *wire) takeAnswers() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	answers := w.answers
+	w.answers = nil
+	return answers
+}
+
 // client drives a server as a host does.
 type client struct {
-	t        testing.TB
-	s        *Server
-	session  *ServerSession // legacy era
-	notifier *wire
-	peer     *wire
-	version  string
+	t         testing.TB
+	s         *Server
+	session   *ServerSession // legacy era
+	notifier  *wire
+	peer      *wire
+	version   string
+	principal *auth.Principal
+	// caps are its capabilities, JSON; "" is {} on 2026-07-28.
+	caps string
 }
+
+// Capabilities of clients.
+const (
+	capsRoots = `{"roots":{"listChanged":true}}`
+	capsAll   = `{"roots":{},"sampling":{"tools":{},"context":{}},"elicitation":{"form":{},"url":{}}}`
+	capsTasks = `{"elicitation":{},"extensions":{"` + TasksExtension + `":{}}}`
+)
 
 // dial returns a client of the given revision, in the legacy era with an
 // initialized session.
 func dial(t testing.TB, s *Server, version string) *client {
 	t.Helper()
-	c := &client{t: t, s: s, notifier: &wire{}, peer: &wire{}, version: version}
+	if IsModern(version) {
+		return dialWith(t, s, version, "")
+	}
+	return dialWith(t, s, version, capsRoots)
+}
+
+// dialWith is dial for a client with other capabilities.
+func dialWith(t testing.TB, s *Server, version, caps string) *client {
+	t.Helper()
+	c := &client{t: t, s: s, notifier: &wire{}, peer: &wire{}, version: version, caps: caps}
 	if IsModern(version) {
 		return c
 	}
 	c.session = s.NewSession("session-1", c.peer)
 	out, status := c.raw(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"` + version +
-		`","capabilities":{"roots":{"listChanged":true}},"clientInfo":{"name":"tester","version":"1"}}}`)
+		`","capabilities":` + caps + `,"clientInfo":{"name":"tester","version":"1"}}}`)
 	if status != 200 || !strings.Contains(out, `"result"`) {
 		t.Fatalf("initialize = %d %s", status, out)
 	}
 	c.raw(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
 	return c
+}
+
+// as is the same client for another principal.
+func (c *client) as(id string, scopes ...string) *client {
+	other := *c
+	other.notifier = &wire{}
+	other.principal = &auth.Principal{ID: id, Scopes: scopes}
+	return &other
 }
 
 // parse makes the Call of a message as a host would.
@@ -115,7 +165,7 @@ func (c *client) parse(message string) (*Call, *jsonrpc.Error) {
 	meta, err := ParseMeta(m.Params)
 	call := &Call{
 		Method: m.Method, ID: m.ID, Params: m.Params, Meta: meta, Session: c.session,
-		Modern: c.session == nil, Version: c.version,
+		Modern: c.session == nil, Version: c.version, Principal: c.principal,
 	}
 	if c.notifier != nil {
 		call.Notifier, call.Host = c.notifier, c.notifier
@@ -153,19 +203,28 @@ func (c *client) raw(message string) (string, int) {
 // the stateless era needs.
 func (c *client) ask(method, params string) string {
 	c.t.Helper()
-	if c.session == nil {
-		meta := `"_meta":{"` + MetaKeyProtocolVersion + `":"2026-07-28","` + MetaKeyClientCapabilities + `":{}}`
-		if params != "" && !strings.Contains(params, `"_meta"`) {
-			meta += ","
-		}
-		if strings.Contains(params, `"_meta":{`) {
-			meta = ""
-			params = strings.Replace(params, `"_meta":{`, `"_meta":{"`+MetaKeyProtocolVersion+`":"2026-07-28","`+MetaKeyClientCapabilities+`":{},`, 1)
-		}
-		params = meta + params
-	}
-	out, _ := c.raw(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":{` + params + `}}`)
+	out, _ := c.raw(c.message(method, params))
 	return out
+}
+
+// message is what ask sends.
+func (c *client) message(method, params string) string {
+	if c.session == nil {
+		caps := c.caps
+		if caps == "" {
+			caps = "{}"
+		}
+		own := `"` + MetaKeyProtocolVersion + `":"2026-07-28","` + MetaKeyClientCapabilities + `":` + caps
+		switch {
+		case strings.Contains(params, `"_meta":{`):
+			params = strings.Replace(params, `"_meta":{`, `"_meta":{`+own+`,`, 1)
+		case params != "":
+			params = `"_meta":{` + own + `},` + params
+		default:
+			params = `"_meta":{` + own + `}`
+		}
+	}
+	return `{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":{` + params + `}}`
 }
 
 type echoArgs struct {

@@ -58,8 +58,12 @@ func handleInitialize(_ context.Context, _ string, req Request) (Result, error) 
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "the session is already initialized"}
 	}
 	s := r.Session.server
+	caps := s.capabilities(false)
+	if rev < rev20250326 {
+		caps.Completions = nil // has the method, not the capability
+	}
 	return &InitializeResult{
-		Capabilities:    s.capabilities(false),
+		Capabilities:    caps,
 		Instructions:    s.opts.Instructions,
 		ProtocolVersion: rev.version(),
 		ServerInfo:      s.impl.at(rev),

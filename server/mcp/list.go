@@ -248,12 +248,22 @@ func (s *Server) appendListMembers(dst []byte, res Result, rev revision) (out []
 var errNilEntry = errors.New("a list holds a nil entry")
 
 // entryTail is the JSON of what entries of lists share behind their own members.
-type entryTail struct{ annotations, icons, meta []byte }
+type entryTail struct {
+	annotations, icons, meta []byte
+	plain                    []byte // annotations without lastModified
+}
 
 // encodeTail encodes what an entry carries beside strings.
 func encodeTail(a *Annotations, icons []Icon, m Meta) (t entryTail, err error) {
 	if t.annotations, err = encodePart("Annotations", a, a == nil); err != nil {
 		return t, err
+	}
+	if t.plain = t.annotations; a != nil && a.LastModified != "" {
+		older := *a
+		older.LastModified = ""
+		if t.plain, err = encodePart("Annotations", &older, false); err != nil {
+			return t, err
+		}
 	}
 	if t.icons, err = encodePart("Icons", icons, len(icons) == 0); err != nil {
 		return t, err
@@ -264,7 +274,11 @@ func encodeTail(a *Annotations, icons []Icon, m Meta) (t entryTail, err error) {
 
 // append appends the members and the closing brace.
 func (t *entryTail) append(dst []byte, rev revision) []byte {
-	dst = appendRaw(dst, `,"annotations":`, t.annotations)
+	annotations := t.annotations
+	if rev < rev20250618 {
+		annotations = t.plain
+	}
+	dst = appendRaw(dst, `,"annotations":`, annotations)
 	if rev >= rev20251125 {
 		dst = appendRaw(dst, `,"icons":`, t.icons)
 	}

@@ -21,6 +21,8 @@ const (
 
 // Error codes of MCP 2026-07-28, schema.ts.
 const (
+	// CodeHeaderMismatch: the HTTP headers of a request do not mirror its body.
+	CodeHeaderMismatch = -32020
 	// CodeMissingClientCapability: a request needs a capability that the client
 	// has not declared.
 	CodeMissingClientCapability = -32021

@@ -31,8 +31,10 @@ func (s *Server) AddReceivingMiddleware(middleware ...Middleware) {
 	s.receiving.Store(&h)
 }
 
-// AddSendingMiddleware wraps the sending of notifications to clients. The
-// order is that of AddReceivingMiddleware.
+// AddSendingMiddleware wraps the sending of notifications to sessions and on the
+// streams of calls. The order is that of AddReceivingMiddleware. Notifications of
+// a subscriptions/listen, which are encoded once for all subscriptions, and
+// requests to clients do not pass it.
 func (s *Server) AddSendingMiddleware(middleware ...Middleware) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

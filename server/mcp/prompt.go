@@ -161,6 +161,11 @@ func decodeGetPrompt(s *Server, c *Call) (Request, *jsonrpc.Error) {
 	if p.Name == "" {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "prompts/get needs params.name, a string"}
 	}
+	// A map of strings encodes always, and in one way only.
+	f.call.subject = p.Name
+	if c.Modern && len(p.Arguments) > 0 {
+		f.call.arguments, _ = json.Marshal(p.Arguments)
+	}
 	return f.interactive(c, &p.InputResponses, &p.RequestState)
 }
 

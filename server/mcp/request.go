@@ -135,6 +135,18 @@ func (r *ServerRequest[P]) ClientCapabilities() *ClientCapabilities {
 	return nil
 }
 
+// ClientExtension returns the settings that the client declares for an
+// extension; ok is false when it does not know it.
+func (r *ServerRequest[P]) ClientExtension(id string) (settings map[string]any, ok bool) {
+	caps := r.ClientCapabilities()
+	if caps == nil {
+		return nil, false
+	}
+	v, ok := caps.Extensions[id]
+	settings, _ = v.(map[string]any)
+	return settings, ok
+}
+
 // PingParams are the parameters of ping.
 type PingParams struct {
 	Meta `json:"_meta,omitempty"`

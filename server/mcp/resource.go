@@ -319,6 +319,7 @@ func decodeReadResource(s *Server, c *Call) (Request, *jsonrpc.Error) {
 	if p.URI == "" {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "resources/read needs params.uri, a string"}
 	}
+	f.call.subject = p.URI
 	return f.interactive(c, &p.InputResponses, &p.RequestState)
 }
 
@@ -336,13 +337,13 @@ func handleReadResource(ctx context.Context, _ string, request Request) (Result,
 		return nil, notFoundFor(err, req.Session.call.rev)
 	}
 	r, ok := res.(*ReadResourceResult)
-	if !ok {
+	if !ok || r.NeedsInput() || r.RequestState != "" {
 		return res, nil
 	}
-	if len(r.Contents) == 0 {
+	if r = r.complete(req.Params.URI, found.mimeType); len(r.Contents) == 0 {
 		return nil, errNoContents
 	}
-	return r.complete(req.Params.URI, found.mimeType), nil
+	return r, nil
 }
 
 var errNoContents = errors.New("the resource has no contents")

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"millrace/codec/jsonrpc"
 	"millrace/server/auth"
 )
 
@@ -54,6 +55,7 @@ type activeCall struct {
 	host      Host  // nil: the call cannot ask, become a task, or be cut off
 	logLevel  int32 // of the stateless era
 	origin    *Call // of subscriptions/listen only
+	mismatch  *jsonrpc.Error
 
 	// What a conversation is bound to, and whether there can be one.
 	subject     string
@@ -157,7 +159,7 @@ func (a *activeCall) start(s *Server, c *Call) {
 	if a.principal == nil {
 		a.principal = auth.Anonymous
 	}
-	a.notifier, a.host = c.Notifier, c.Host
+	a.notifier, a.host, a.mismatch = c.Notifier, c.Host, c.Mismatch
 	info, caps := c.Meta.ClientInfo, c.Meta.ClientCapabilities
 	if c.Modern {
 		a.logLevel = LoggingLevel(c.Meta.LogLevel).rank()
@@ -168,7 +170,11 @@ func (a *activeCall) start(s *Server, c *Call) {
 	if c.Notifier == nil {
 		token = nil
 	}
-	size := len(c.args) + len(info) + len(caps) + len(token) + len(c.ID)
+	var bound []byte // a state is bound to: the handler owns the other copy
+	if c.Modern {
+		bound = c.args
+	}
+	size := len(c.args) + len(bound) + len(info) + len(caps) + len(token) + len(c.ID)
 	if size == 0 {
 		return
 	}
@@ -185,8 +191,7 @@ func (a *activeCall) start(s *Server, c *Call) {
 	if token != nil {
 		a.progress.token, a.progress.notifier = keep(token), c.Notifier
 	}
-	c.args = keep(c.args)
-	a.arguments = c.args
+	c.args, a.arguments = keep(c.args), keep(bound)
 }
 
 // maxOwnTools is how many tools one session may have for itself.

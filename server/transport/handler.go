@@ -42,6 +42,9 @@ type Config struct {
 	// LegacySSE serves the HTTP+SSE transport of 2024-11-05 too, at GET /sse and
 	// POST /messages. Path must be neither.
 	LegacySSE bool
+	// MaxBody is the longest request body that an HTTPHandler reads, in bytes.
+	// Default 4 MiB. On a loop.Engine its own limits hold.
+	MaxBody int
 	// Greeting, if not nil, returns a message that a new WebSocket is sent first,
 	// or nil for none. Any goroutine; it must not block.
 	Greeting func() []byte
@@ -58,6 +61,11 @@ type Handler struct {
 
 // NewHandler returns a Handler that hands requests up to d.
 func NewHandler(cfg Config, d Dispatcher) *Handler {
+	cfg = cfg.withDefaults()
+	return &Handler{cfg: cfg, up: d, guard: newOriginGuard(cfg.AllowedHosts, cfg.AllowedOrigins), newID: rand.Text}
+}
+
+func (cfg Config) withDefaults() Config {
 	if cfg.Path == "" {
 		cfg.Path = "/mcp"
 	}
@@ -67,7 +75,10 @@ func NewHandler(cfg Config, d Dispatcher) *Handler {
 	if cfg.CommentEvery == 0 {
 		cfg.CommentEvery = 15 * time.Second
 	}
-	return &Handler{cfg: cfg, up: d, guard: newOriginGuard(cfg.AllowedHosts, cfg.AllowedOrigins), newID: rand.Text}
+	if cfg.MaxBody <= 0 {
+		cfg.MaxBody = 4 << 20
+	}
+	return cfg
 }
 
 // peer is what the transport keeps for one connection. Loop only.
@@ -187,18 +198,10 @@ func (h *Handler) endpoint(p *peer, s *httpStream, r *http1.Request) {
 
 // admit applies what holds for every path and method: Host and Origin.
 func (h *Handler) admit(p *peer, s *httpStream, r *http1.Request) bool {
-	ln := h.listener(p.conn)
-	host, origin := r.Known(http1.HeaderHost), r.Known(http1.HeaderOrigin)
-	switch {
-	case !h.guard.hostAllowed(host, ln.Loopback):
-		s.refuse(403, "Host is not allowed here: name this server by its loopback name, or list the host in --allowed-hosts")
-		return false
-	case origin != nil && !h.guard.originAllowed(origin, host):
-		s.refuse(403, "Origin is not allowed here: list it in --allowed-origins")
-		return false
-	case origin == nil && equalFold(r.Known(http1.HeaderSecFetchSite), "cross-site"):
-		// A browser that fetches an image or follows a link sends no Origin.
-		s.refuse(403, "requests from pages of other sites are not allowed")
+	origin := r.Known(http1.HeaderOrigin)
+	reason := h.guard.objection(r.Known(http1.HeaderHost), origin, r.Known(http1.HeaderSecFetchSite), h.listener(p.conn).Loopback)
+	if reason != "" {
+		s.refuse(403, reason)
 		return false
 	}
 	s.cors = append(s.cors, origin...) // from here on a page of this origin may read the answer, errors too

@@ -33,6 +33,21 @@ func newOriginGuard(hosts, origins []string) originGuard {
 	return g
 }
 
+// objection says why a request must not be served at all; "" when it may. origin
+// and site, the Sec-Fetch-Site field, are nil when they are absent.
+func (g *originGuard) objection(host, origin, site []byte, loopback bool) string {
+	switch {
+	case !g.hostAllowed(host, loopback):
+		return "Host is not allowed here: name this server by its loopback name, or list the host in --allowed-hosts"
+	case origin != nil && !g.originAllowed(origin, host):
+		return "Origin is not allowed here: list it in --allowed-origins"
+	case origin == nil && equalFold(site, "cross-site"):
+		// A browser that fetches an image or follows a link sends no Origin.
+		return "requests from pages of other sites are not allowed"
+	}
+	return ""
+}
+
 // hostAllowed judges a Host field. A page in a browser that resolves its own
 // name to 127.0.0.1 still sends that name, so on a loopback address only
 // loopback names are let in unless a list says otherwise.
