@@ -239,7 +239,7 @@ func newSearchServer() *mcp.Server {
 		if json.Unmarshal(req.Params.Raw, &p) != nil || p.Query == "" {
 			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "example.com/search needs params.query, a string"}
 		}
-		if caps := req.ClientCapabilities(); caps == nil || caps.Extensions["example.com/search"] == nil {
+		if _, ok := req.ClientExtension("example.com/search"); !ok {
 			return nil, &jsonrpc.Error{
 				Code: mcp.CodeMissingClientCapability, Message: "Missing required client capability",
 				Data: mcp.MissingRequiredClientCapabilityData{
