@@ -227,7 +227,7 @@ func unlessForced(e *env, f func() error) error {
 func (f *toolFlags) tools(log logger, store mcp.TaskStore) *mcp.Server {
 	s := mcp.NewServer(
 		&mcp.Implementation{Name: "millrace", Title: "Millrace", Version: buildVersion()},
-		&mcp.ServerOptions{ToolTimeout: f.ToolTimeout, Logger: log})
+		&mcp.ServerOptions{ToolTimeout: f.ToolTimeout, Logger: log, TaskStore: store})
 	if f.Demo {
 		addDemoTools(s)
 	}

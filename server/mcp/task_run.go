@@ -82,6 +82,7 @@ type taskRun struct {
 
 	mu   sync.Mutex // also keeps the writes to the store in order
 	rec  TaskRecord
+	lost bool // the store does not have the final state
 	open map[string]*taskQuestion
 }
 
@@ -177,6 +178,12 @@ func (t *taskRun) end(status TaskStatus, result json.RawMessage, failure *jsonrp
 	t.server.tasks.ended(t)
 }
 
+// fail makes r a task that has failed for a reason of the server's.
+func (r *TaskRecord) fail(reason string) {
+	r.Status, r.StatusMessage, r.Result, r.InputRequests = TaskFailed, reason, nil, nil
+	r.Error = errorObject(&jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: reason})
+}
+
 // errorObject is e as JSON.
 func errorObject(e *jsonrpc.Error) json.RawMessage {
 	msg := jsonrpc.AppendError(nil, jsonrpc.NullID, e)
@@ -199,6 +206,12 @@ func (t *taskRun) change(ctx context.Context, f func(*TaskRecord) bool) error {
 	err := t.server.tasks.store.Put(ctx, &next)
 	if err != nil && !next.Status.Final() {
 		return err
+	}
+	if err != nil {
+		// A result that cannot be kept was never delivered: what is asked for next
+		// must not be told that the task still works.
+		next.fail("the result of the task could not be stored")
+		t.lost = t.server.tasks.store.Put(ctx, &next) != nil
 	}
 	t.rec = next // a final state counts in this process, stored or not
 	t.server.publishTask(&next)

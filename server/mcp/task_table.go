@@ -21,7 +21,8 @@ type taskTable struct {
 	mu      sync.Mutex
 	running map[string]*taskRun
 	stored  map[string]storedTask
-	count   map[string]int // of stored, by principal
+	count   map[string]int  // of stored, by principal
+	over    map[string]bool // of running: those that have ended, which only memory knows
 	stopped bool
 }
 
@@ -37,7 +38,7 @@ func newTaskTable(s *Server, store TaskStore) *taskTable {
 	}
 	return &taskTable{
 		server: s, store: store,
-		running: make(map[string]*taskRun), stored: make(map[string]storedTask), count: make(map[string]int),
+		running: make(map[string]*taskRun), stored: make(map[string]storedTask), count: make(map[string]int), over: make(map[string]bool),
 	}
 }
 
@@ -52,9 +53,8 @@ func (s *Server) RecoverTasks(ctx context.Context) error {
 			continue
 		}
 		if !r.Status.Final() {
-			r.Status, r.InputRequests, r.Updated = TaskFailed, nil, time.Now()
-			r.StatusMessage = "the server was restarted while the task was working"
-			r.Error = errorObject(&jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: r.StatusMessage})
+			r.Updated = time.Now()
+			r.fail("the server was restarted while the task was working")
 			if err := s.tasks.store.Put(ctx, r); err != nil {
 				return fmt.Errorf("storing a task: %w", err)
 			}
@@ -130,6 +130,10 @@ func (tt *taskTable) forget(id string) {
 		return
 	}
 	delete(tt.stored, id)
+	if tt.over[id] {
+		delete(tt.over, id)
+		delete(tt.running, id)
+	}
 	if tt.count[st.principal]--; tt.count[st.principal] <= 0 {
 		delete(tt.count, st.principal)
 	}
@@ -141,7 +145,7 @@ func (tt *taskTable) expired(now time.Time) (ids []string) {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
 	for id, st := range tt.stored {
-		if !st.expires.IsZero() && now.After(st.expires) && tt.running[id] == nil {
+		if !st.expires.IsZero() && now.After(st.expires) && (tt.running[id] == nil || tt.over[id]) {
 			ids = append(ids, id)
 		}
 	}
@@ -169,10 +173,18 @@ func (tt *taskTable) start(t *taskRun) error {
 	return nil
 }
 
-// ended takes a task out of those that run.
+// ended takes a task out of those that run. One whose end the store does not
+// have stays, with its record, until its time to live is over.
 func (tt *taskTable) ended(t *taskRun) {
+	t.mu.Lock()
+	lost := t.lost
+	t.mu.Unlock()
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
+	if lost {
+		tt.over[t.rec.ID] = true
+		return
+	}
 	delete(tt.running, t.rec.ID)
 }
 
