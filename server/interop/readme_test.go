@@ -3,6 +3,7 @@ package interop
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,13 +22,39 @@ const (
 
 // TestReadme runs the curl examples of the README against a daemon of their own, in order, and compares the output.
 func TestReadme(t *testing.T) {
-	markdown, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if ran := runExamples(t, filepath.Join(root, "README.md")); !ran {
+		t.Error(readme.ErrNoExamples)
+	}
+}
+
+// TestDocs does the same for the pages of docs, which need not have any.
+func TestDocs(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages in docs: %v", err)
+	}
+	ran := false
+	for _, page := range pages {
+		t.Run(filepath.Base(page), func(t *testing.T) { ran = runExamples(t, page) || ran })
+	}
+	if !ran {
+		t.Error(readme.ErrNoExamples)
+	}
+}
+
+// runExamples runs the curl examples of a page. It is false when there are none.
+func runExamples(t *testing.T, page string) bool {
+	markdown, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
+	name := filepath.Base(page)
 	examples, err := readme.Parse(string(markdown))
+	if errors.Is(err, readme.ErrNoExamples) {
+		return false
+	}
 	if err != nil {
-		t.Fatalf("README.md: %v", err)
+		t.Fatalf("%s: %v", name, err)
 	}
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Fatal(err)
@@ -49,20 +76,21 @@ func TestReadme(t *testing.T) {
 	for _, example := range examples {
 		var out strings.Builder
 		for _, command := range example.Commands {
-			out.WriteString(runCurl(t, example.Line, command, here))
+			out.WriteString(runCurl(t, name, example.Line, command, here))
 		}
 		// An answer may name the address it was asked at.
 		got := strings.NewReplacer(p.addr, readmeData, admin, readmeAdmin).Replace(out.String())
 		if err := readme.Match(example.Form, example.Want, got); err != nil {
-			t.Errorf("README.md:%d: %v\nthe output was:\n%s", example.Line, err, got)
+			t.Errorf("%s:%d: %v\nthe output was:\n%s", name, example.Line, err, got)
 		}
 	}
+	return true
 }
 
-func runCurl(t *testing.T, line int, command string, here *strings.Replacer) string {
+func runCurl(t *testing.T, page string, line int, command string, here *strings.Replacer) string {
 	t.Helper()
 	if !strings.Contains(command, readmeData) && !strings.Contains(command, readmeAdmin) {
-		t.Errorf("README.md:%d: %q asks neither %s nor %s", line, command, readmeData, readmeAdmin)
+		t.Errorf("%s:%d: %q asks neither %s nor %s", page, line, command, readmeData, readmeAdmin)
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -70,9 +98,9 @@ func runCurl(t *testing.T, line int, command string, here *strings.Replacer) str
 	cmd := exec.CommandContext(ctx, "sh", "-c", here.Replace(command))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	t.Logf("ran: README.md:%d: %s", line, cmd.Args[2])
+	t.Logf("ran: %s:%d: %s", page, line, cmd.Args[2])
 	if err := cmd.Run(); err != nil {
-		t.Errorf("README.md:%d: %v\n%s", line, err, &stderr)
+		t.Errorf("%s:%d: %v\n%s", page, line, err, &stderr)
 	}
 	return stdout.String()
 }
