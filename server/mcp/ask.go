@@ -487,7 +487,7 @@ func (ss *ServerSession) Ping(ctx context.Context, _ *PingParams) error {
 
 // wayBack is how requests reach the client of a session; nil: not at all.
 func (ss *ServerSession) wayBack() requester {
-	if call := ss.call; call != nil {
+	if call := ss.call; call != nil && call.id != nil { // a request, not a notification
 		if call.host == nil || call.rev.modern() { // on an event loop nobody waits
 			return nil
 		}
