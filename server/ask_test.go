@@ -107,18 +107,18 @@ func withdrawn(id string) string {
 // is longer than the time limit of the tool: that one does not run meanwhile.
 func TestInputTimeout(t *testing.T) {
 	tl := newTools()
-	tl.mcp = mcp.NewServer(&mcp.Implementation{Name: "test"}, &mcp.ServerOptions{Logger: quiet, InputTimeout: 100 * time.Millisecond})
-	tl.addAsk(30 * time.Millisecond)
+	tl.mcp = mcp.NewServer(&mcp.Implementation{Name: "test"}, &mcp.ServerOptions{Logger: quiet, InputTimeout: 600 * time.Millisecond})
+	tl.addAsk(300 * time.Millisecond)
 	p := serve(t, &Server{MCP: tl.mcp}).dial()
 	handshakeAs(t, p, mcp.Version20251125, asks)
 	begun := time.Now()
 	p.send(toolCall("1", "ask"))
 	id := questionID(t, mustRead(t, p))
 	want(t, p, withdrawn(id))
-	if got := mustRead(t, p); !strings.Contains(got, "no answer within 100ms") {
+	if got := mustRead(t, p); !strings.Contains(got, "no answer within 600ms") {
 		t.Errorf("answer: %s", got)
 	}
-	if took := time.Since(begun); took < 100*time.Millisecond {
+	if took := time.Since(begun); took < 600*time.Millisecond {
 		t.Errorf("gave up after %v", took)
 	}
 }
@@ -128,10 +128,10 @@ func TestInputTimeout(t *testing.T) {
 func TestAsk(t *testing.T) {
 	for _, version := range legacyVersions[:2] { // elicitation is younger than the others
 		tl := newTools()
-		tl.addAsk(50 * time.Millisecond)
+		tl.addAsk(300 * time.Millisecond)
 		r := serve(t, &Server{MCP: tl.mcp})
 		piped := newTools()
-		piped.addAsk(50 * time.Millisecond)
+		piped.addAsk(300 * time.Millisecond)
 		for _, p := range []peer{r.dial(), serveStdio(t, &Server{MCP: piped.mcp})} {
 			handshakeAs(t, p, version, asks)
 			p.send(toolCall("1", "ask"))
@@ -156,7 +156,7 @@ func TestAsk(t *testing.T) {
 			s.prime()
 		}
 		id := questionID(t, s.next().data)
-		time.Sleep(100 * time.Millisecond) // longer than the tool may take
+		time.Sleep(400 * time.Millisecond) // longer than the tool may take
 		if rep := r.do("POST", accept(id, "Ada"), session); rep.status != 202 || rep.body() != "" {
 			t.Errorf("%s: answer: %d %s", version, rep.status, rep.body())
 		}
@@ -324,7 +324,7 @@ func TestLongAnswerToAFullPool(t *testing.T) {
 func TestManyQuestions(t *testing.T) {
 	t.Run("websocket", func(t *testing.T) {
 		tl := newTools()
-		tl.addAsk(20 * time.Millisecond)
+		tl.addAsk(500 * time.Millisecond)
 		r := serve(t, &Server{MCP: tl.mcp, Workers: 1})
 		p := r.dial()
 		handshakeAs(t, p, mcp.Version20251125, asks)
@@ -372,7 +372,7 @@ func TestManyQuestions(t *testing.T) {
 	})
 	t.Run("http", func(t *testing.T) {
 		tl := newTools()
-		tl.addAsk(20 * time.Millisecond)
+		tl.addAsk(500 * time.Millisecond)
 		r := serve(t, &Server{MCP: tl.mcp, Workers: 1})
 		session := r.initializeAs(mcp.Version20251125, asks)
 		r.http.Timeout = time.Minute
