@@ -517,3 +517,28 @@ func TestAnswersOfOthers(t *testing.T) {
 		t.Errorf("cancellation of another principal: %d", rep.status)
 	}
 }
+
+// A client of stdio that has closed our input will not answer: who waits for it is
+// told at once, but not before the last messages are read.
+func TestEndOfInputWhileWaiting(t *testing.T) {
+	tl := newTools()
+	tl.addAsk(0)
+	p := serveStdio(t, &Server{MCP: tl.mcp})
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	p.send(toolCall("1", "ask"))
+	mustRead(t, p)
+	p.send(toolCall("2", "sample"))
+	id := questionID(t, mustRead(t, p))
+	begun := time.Now()
+	text := strings.Repeat("x", largeBody)
+	p.send(`{"jsonrpc":"2.0","id":` + id + `,"result":{"role":"assistant","model":"m","content":{"type":"text","text":"` + text + `"}}}`)
+	p.in.Close()
+	both := mustRead(t, p) + mustRead(t, p)
+	if !strings.Contains(both, textResult("2", strconv.Itoa(len(text)))) || !strings.Contains(both, errAskedOut.Error()) {
+		t.Errorf("answers: %s", both)
+	}
+	p.close()
+	if took := time.Since(begun); p.err != nil || took > stdioGrace/2 {
+		t.Errorf("ended after %v with %v", took, p.err)
+	}
+}
