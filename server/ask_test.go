@@ -1,9 +1,11 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -540,5 +542,49 @@ func TestEndOfInputWhileWaiting(t *testing.T) {
 	p.close()
 	if took := time.Since(begun); p.err != nil || took > stdioGrace/2 {
 		t.Errorf("ended after %v with %v", took, p.err)
+	}
+}
+
+// HTTP+SSE is a connection that is shared, with answers by POST.
+func TestAskOverLegacySSE(t *testing.T) {
+	tl := newTools()
+	tl.addAsk(0)
+	r := serve(t, &Server{MCP: tl.mcp, LegacySSE: true})
+	base := strings.TrimSuffix(r.Endpoints()[0], "/mcp")
+	req, err := http.NewRequestWithContext(t.Context(), "GET", base+"/sse", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := r.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	s := &eventReader{t: t, in: bufio.NewReader(resp.Body)}
+	endpoint := base + s.next().data
+	post := func(msg string) {
+		t.Helper()
+		resp, err := r.http.Post(endpoint, "application/json", strings.NewReader(msg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 202 {
+			t.Errorf("%s: %d", msg, resp.StatusCode)
+		}
+	}
+	post(initializeAs(mcp.Version20250618, asks))
+	s.next()
+	for range 3 {
+		post(toolCall("1", "ask"))
+		id := questionID(t, s.next().data)
+		post(accept(id, "Ada"))
+		s.want(textResult("1", "accept Ada"))
+		post(toolCall("2", "ask"))
+		id = questionID(t, s.next().data)
+		post(cancelMessage("2"))
+		s.want(withdrawn(id))
+		<-tl.ended
 	}
 }

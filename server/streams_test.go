@@ -375,8 +375,8 @@ func (tl *tools) addTalk() (say chan string) {
 		tl.running <- struct{}{}
 		for {
 			select {
-			case text, ok := <-say:
-				if !ok {
+			case text := <-say:
+				if text == "" { // or closed
 					return said("done"), nil
 				}
 				if err := req.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "error", Data: text}); err != nil {
@@ -430,7 +430,7 @@ func TestResumeCall(t *testing.T) {
 			say <- "four"
 			third.want(logged("four"))
 			third.leave()
-			close(say)
+			say <- ""
 			await(t, "the call is over", func() bool { return r.only().inFlight() == 0 })
 			fourth := r.stream("GET", "", session, "Last-Event-ID: "+three.id)
 			fourth.want(logged("four"))
@@ -554,7 +554,7 @@ func TestSilentCall(t *testing.T) {
 	s.leave()
 	s = r.stream("GET", "", session, "Last-Event-ID: "+id)
 	say <- "unheard" // the client has not set a level
-	close(say)
+	say <- ""
 	s.want(textResult("1", "done"))
 	s.wantEnd()
 	for _, version := range legacyVersions[1:] {
@@ -616,7 +616,7 @@ func TestStreamsDrain(t *testing.T) {
 	get.wantEnd()
 	say <- "two"
 	call.want(logged("two"))
-	close(say)
+	say <- ""
 	call.want(textResult("1", "done"))
 	call.wantEnd()
 	if err := <-done; err != nil {
@@ -741,5 +741,54 @@ func (c *unruly) read(method, body string, fields ...string) {
 		if _, rest, ok := strings.Cut(e.data, `{"jsonrpc":"2.0","id":`); ok && strings.Contains(rest, `"elicitation/create"`) {
 			c.asked = append(c.asked, rest[:strings.Index(rest, ",")])
 		}
+	}
+}
+
+// A call that its client has come back to is answered while the server drains.
+func TestResumedCallDrains(t *testing.T) {
+	tl := newTools()
+	say := tl.addTalk()
+	r := serve(t, &Server{MCP: tl.mcp})
+	session := r.initializeAs(mcp.Version20251125, `{}`)
+	r.do("POST", setLevel, session)
+	s := r.stream("POST", toolCallWhenTold(say, "one"), session)
+	id := s.prime()
+	s.want(logged("one"))
+	s.leave()
+	s = r.stream("GET", "", session, "Last-Event-ID: "+id)
+	s.want(logged("one"))
+	get := r.stream("GET", "", session)
+	get.prime()
+	done := make(chan error, 1)
+	go func() { done <- r.stop() }()
+	get.wantEnd()
+	say <- ""
+	s.want(textResult("1", "done"))
+	s.wantEnd()
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// What waits for a person, or for news, does not count as slow.
+func TestLatencyOfWhatWaits(t *testing.T) {
+	tl := newTools()
+	tl.addAsk(0)
+	r := serve(t, &Server{MCP: tl.mcp})
+	p := r.dial()
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	p.send(listenMessage("1", lists))
+	want(t, p, acknowledged("1", lists))
+	p.send(toolCall("2", "ask"))
+	id := questionID(t, mustRead(t, p))
+	time.Sleep(500 * time.Millisecond)
+	p.send(accept(id, "Ada"))
+	want(t, p, textResult("2", "accept Ada"))
+	p.send(cancelMessage("1"))
+	p.send(`{"jsonrpc":"2.0","id":3,"method":"ping"}`)
+	want(t, p, `{"jsonrpc":"2.0","id":3,"result":{}}`)
+	st := r.Stats()
+	if st.Messages.Processed != 4 || st.Latency.Count != 3 || st.Latency.Max > 400*time.Millisecond {
+		t.Errorf("%d processed, latency %+v", st.Messages.Processed, st.Latency)
 	}
 }
