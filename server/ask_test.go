@@ -8,12 +8,16 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"millrace/pool"
 	"millrace/server/auth"
 	"millrace/server/mcp"
+	"millrace/server/transport"
 )
 
 // asks are capabilities of a client that can be asked everything.
@@ -426,7 +430,7 @@ func TestQuestionsOfAll(t *testing.T) {
 	p := r.dial()
 	handshakeAs(t, p, mcp.Version20251125, asks)
 	p.send(toolCall("1", "ask"))
-	if got := mustRead(t, p); !strings.Contains(got, pool.ErrSuspended.Error()) {
+	if got := mustRead(t, p); !strings.Contains(got, "(of all clients together)") {
 		t.Errorf("over the bound: %s", got)
 	}
 	for _, p := range peers {
@@ -587,4 +591,60 @@ func TestAskOverLegacySSE(t *testing.T) {
 		s.want(withdrawn(id))
 		<-tl.ended
 	}
+}
+
+// The bound of waiting calls is exact, whoever comes at the same time.
+func TestWaitingBound(t *testing.T) {
+	g := newGate(t, &Server{MCP: newTools().mcp})
+	cn := stateOf(g.link(nil))
+	for range 2 * maxWaiting {
+		c := &call{gate: g, conn: cn}
+		c.state.Store(callRunning)
+		cn.calls = append(cn.calls, c)
+	}
+	var all sync.WaitGroup
+	var waiting atomic.Int64
+	for _, c := range cn.calls {
+		all.Go(func() {
+			if c.stopClock() {
+				waiting.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := waiting.Load(); n != maxWaiting {
+		t.Errorf("%d calls wait, want %d", n, maxWaiting)
+	}
+}
+
+// The clock of a call stands still once for all that wait at the same time.
+func TestClockStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &transport.Link{Protocol: transport.WebSocket}
+		c := &call{conn: &connection{link: l}, started: time.Now(), timeout: time.Second}
+		var all sync.WaitGroup
+		for n := range 10 {
+			all.Go(func() {
+				time.Sleep(time.Duration(n) * time.Millisecond)
+				c.stopClock()
+				time.Sleep(time.Hour)
+				if c.late(time.Now()) {
+					t.Error("late while somebody waits")
+				}
+				c.startClock()
+			})
+		}
+		all.Wait()
+		if waited := time.Hour + 9*time.Millisecond; time.Duration(c.paused.Load()) != waited {
+			t.Errorf("the clock stood still for %v, want %v", time.Duration(c.paused.Load()), waited)
+		}
+		time.Sleep(999 * time.Millisecond)
+		if c.late(time.Now()) {
+			t.Error("late before its time")
+		}
+		time.Sleep(2 * time.Millisecond)
+		if !c.late(time.Now()) {
+			t.Error("not late")
+		}
+	})
 }
