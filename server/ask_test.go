@@ -1,17 +1,23 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"millrace/pool"
 	"millrace/server/auth"
 	"millrace/server/mcp"
+	"millrace/server/transport"
 )
 
 // asks are capabilities of a client that can be asked everything.
@@ -107,18 +113,18 @@ func withdrawn(id string) string {
 // is longer than the time limit of the tool: that one does not run meanwhile.
 func TestInputTimeout(t *testing.T) {
 	tl := newTools()
-	tl.mcp = mcp.NewServer(&mcp.Implementation{Name: "test"}, &mcp.ServerOptions{Logger: quiet, InputTimeout: 100 * time.Millisecond})
-	tl.addAsk(30 * time.Millisecond)
+	tl.mcp = mcp.NewServer(&mcp.Implementation{Name: "test"}, &mcp.ServerOptions{Logger: quiet, InputTimeout: 600 * time.Millisecond})
+	tl.addAsk(300 * time.Millisecond)
 	p := serve(t, &Server{MCP: tl.mcp}).dial()
 	handshakeAs(t, p, mcp.Version20251125, asks)
 	begun := time.Now()
 	p.send(toolCall("1", "ask"))
 	id := questionID(t, mustRead(t, p))
 	want(t, p, withdrawn(id))
-	if got := mustRead(t, p); !strings.Contains(got, "no answer within 100ms") {
+	if got := mustRead(t, p); !strings.Contains(got, "no answer within 600ms") {
 		t.Errorf("answer: %s", got)
 	}
-	if took := time.Since(begun); took < 100*time.Millisecond {
+	if took := time.Since(begun); took < 600*time.Millisecond {
 		t.Errorf("gave up after %v", took)
 	}
 }
@@ -128,10 +134,10 @@ func TestInputTimeout(t *testing.T) {
 func TestAsk(t *testing.T) {
 	for _, version := range legacyVersions[:2] { // elicitation is younger than the others
 		tl := newTools()
-		tl.addAsk(50 * time.Millisecond)
+		tl.addAsk(300 * time.Millisecond)
 		r := serve(t, &Server{MCP: tl.mcp})
 		piped := newTools()
-		piped.addAsk(50 * time.Millisecond)
+		piped.addAsk(300 * time.Millisecond)
 		for _, p := range []peer{r.dial(), serveStdio(t, &Server{MCP: piped.mcp})} {
 			handshakeAs(t, p, version, asks)
 			p.send(toolCall("1", "ask"))
@@ -156,7 +162,7 @@ func TestAsk(t *testing.T) {
 			s.prime()
 		}
 		id := questionID(t, s.next().data)
-		time.Sleep(100 * time.Millisecond) // longer than the tool may take
+		time.Sleep(400 * time.Millisecond) // longer than the tool may take
 		if rep := r.do("POST", accept(id, "Ada"), session); rep.status != 202 || rep.body() != "" {
 			t.Errorf("%s: answer: %d %s", version, rep.status, rep.body())
 		}
@@ -324,7 +330,7 @@ func TestLongAnswerToAFullPool(t *testing.T) {
 func TestManyQuestions(t *testing.T) {
 	t.Run("websocket", func(t *testing.T) {
 		tl := newTools()
-		tl.addAsk(20 * time.Millisecond)
+		tl.addAsk(500 * time.Millisecond)
 		r := serve(t, &Server{MCP: tl.mcp, Workers: 1})
 		p := r.dial()
 		handshakeAs(t, p, mcp.Version20251125, asks)
@@ -372,7 +378,7 @@ func TestManyQuestions(t *testing.T) {
 	})
 	t.Run("http", func(t *testing.T) {
 		tl := newTools()
-		tl.addAsk(20 * time.Millisecond)
+		tl.addAsk(500 * time.Millisecond)
 		r := serve(t, &Server{MCP: tl.mcp, Workers: 1})
 		session := r.initializeAs(mcp.Version20251125, asks)
 		r.http.Timeout = time.Minute
@@ -424,7 +430,7 @@ func TestQuestionsOfAll(t *testing.T) {
 	p := r.dial()
 	handshakeAs(t, p, mcp.Version20251125, asks)
 	p.send(toolCall("1", "ask"))
-	if got := mustRead(t, p); !strings.Contains(got, pool.ErrSuspended.Error()) {
+	if got := mustRead(t, p); !strings.Contains(got, "(of all clients together)") {
 		t.Errorf("over the bound: %s", got)
 	}
 	for _, p := range peers {
@@ -516,4 +522,129 @@ func TestAnswersOfOthers(t *testing.T) {
 	if rep := r.do("POST", cancelMessage("1"), a, eve); rep.status != 404 {
 		t.Errorf("cancellation of another principal: %d", rep.status)
 	}
+}
+
+// A client of stdio that has closed our input will not answer: who waits for it is
+// told at once, but not before the last messages are read.
+func TestEndOfInputWhileWaiting(t *testing.T) {
+	tl := newTools()
+	tl.addAsk(0)
+	p := serveStdio(t, &Server{MCP: tl.mcp})
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	p.send(toolCall("1", "ask"))
+	mustRead(t, p)
+	p.send(toolCall("2", "sample"))
+	id := questionID(t, mustRead(t, p))
+	begun := time.Now()
+	text := strings.Repeat("x", largeBody)
+	p.send(`{"jsonrpc":"2.0","id":` + id + `,"result":{"role":"assistant","model":"m","content":{"type":"text","text":"` + text + `"}}}`)
+	p.in.Close()
+	both := mustRead(t, p) + mustRead(t, p)
+	if !strings.Contains(both, textResult("2", strconv.Itoa(len(text)))) || !strings.Contains(both, errAskedOut.Error()) {
+		t.Errorf("answers: %s", both)
+	}
+	p.close()
+	if took := time.Since(begun); p.err != nil || took > stdioGrace/2 {
+		t.Errorf("ended after %v with %v", took, p.err)
+	}
+}
+
+// HTTP+SSE is a connection that is shared, with answers by POST.
+func TestAskOverLegacySSE(t *testing.T) {
+	tl := newTools()
+	tl.addAsk(0)
+	r := serve(t, &Server{MCP: tl.mcp, LegacySSE: true})
+	base := strings.TrimSuffix(r.Endpoints()[0], "/mcp")
+	req, err := http.NewRequestWithContext(t.Context(), "GET", base+"/sse", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := r.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	s := &eventReader{t: t, in: bufio.NewReader(resp.Body)}
+	endpoint := base + s.next().data
+	post := func(msg string) {
+		t.Helper()
+		resp, err := r.http.Post(endpoint, "application/json", strings.NewReader(msg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 202 {
+			t.Errorf("%s: %d", msg, resp.StatusCode)
+		}
+	}
+	post(initializeAs(mcp.Version20250618, asks))
+	s.next()
+	for range 3 {
+		post(toolCall("1", "ask"))
+		id := questionID(t, s.next().data)
+		post(accept(id, "Ada"))
+		s.want(textResult("1", "accept Ada"))
+		post(toolCall("2", "ask"))
+		id = questionID(t, s.next().data)
+		post(cancelMessage("2"))
+		s.want(withdrawn(id))
+		<-tl.ended
+	}
+}
+
+// The bound of waiting calls is exact, whoever comes at the same time.
+func TestWaitingBound(t *testing.T) {
+	g := newGate(t, &Server{MCP: newTools().mcp})
+	cn := stateOf(g.link(nil))
+	for range 2 * maxWaiting {
+		c := &call{gate: g, conn: cn}
+		c.state.Store(callRunning)
+		cn.calls = append(cn.calls, c)
+	}
+	var all sync.WaitGroup
+	var waiting atomic.Int64
+	for _, c := range cn.calls {
+		all.Go(func() {
+			if c.stopClock() {
+				waiting.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := waiting.Load(); n != maxWaiting {
+		t.Errorf("%d calls wait, want %d", n, maxWaiting)
+	}
+}
+
+// The clock of a call stands still once for all that wait at the same time.
+func TestClockStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &transport.Link{Protocol: transport.WebSocket}
+		c := &call{conn: &connection{link: l}, started: time.Now(), timeout: time.Second}
+		var all sync.WaitGroup
+		for n := range 10 {
+			all.Go(func() {
+				time.Sleep(time.Duration(n) * time.Millisecond)
+				c.stopClock()
+				time.Sleep(time.Hour)
+				if c.late(time.Now()) {
+					t.Error("late while somebody waits")
+				}
+				c.startClock()
+			})
+		}
+		all.Wait()
+		if waited := time.Hour + 9*time.Millisecond; time.Duration(c.paused.Load()) != waited {
+			t.Errorf("the clock stood still for %v, want %v", time.Duration(c.paused.Load()), waited)
+		}
+		time.Sleep(999 * time.Millisecond)
+		if c.late(time.Now()) {
+			t.Error("late before its time")
+		}
+		time.Sleep(2 * time.Millisecond)
+		if !c.late(time.Now()) {
+			t.Error("not late")
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -169,7 +170,10 @@ func (c *call) Wait(wait func()) error {
 		return errManyWait
 	}
 	defer c.startClock()
-	return c.gate.pool.Suspend(c.class, c.owner, wait)
+	if err := c.gate.pool.Suspend(c.class, c.owner, wait); err != nil {
+		return fmt.Errorf("too many requests wait for their users (of all clients together): %w", err)
+	}
+	return nil
 }
 
 // stopClock lets the time of the call stand still for one more goroutine of the

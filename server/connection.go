@@ -121,13 +121,22 @@ func (cn *connection) opens(e *eventStream, out transport.Stream) bool {
 	return true
 }
 
-// lastListens are the listens of a connection that takes no more of them: what
-// is still opening ends itself.
-func (cn *connection) lastListens() []*call {
+// hangUp notes that the client has ended its side. What it was asked will not be
+// answered, once its last messages are read. The listens that it returns are the
+// last: what is still opening ends itself.
+func (cn *connection) hangUp() []*call {
 	cn.mu.Lock()
 	cn.unheard = true
+	cn.giveUp()
 	cn.mu.Unlock()
 	return cn.listens()
+}
+
+// giveUp ends the questions of a client that says nothing more. Under mu.
+func (cn *connection) giveUp() {
+	if cn.unheard && cn.away == 0 && cn.session != nil {
+		cn.session.asked.close()
+	}
 }
 
 // endsListens reports whether a subscription that has just been opened must end.
@@ -251,6 +260,7 @@ func (cn *connection) hasLine() bool {
 func (cn *connection) arrive() {
 	cn.mu.Lock()
 	cn.away--
+	cn.giveUp()
 	bye := cn.rest()
 	cn.mu.Unlock()
 	if bye {
@@ -319,5 +329,6 @@ func (cn *connection) bind(s *legacySession) bool {
 	}
 	s.reg.Hold()
 	cn.session = s
+	cn.giveUp()
 	return true
 }

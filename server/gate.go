@@ -338,8 +338,8 @@ func (in *inbound) leave(c *call) {
 }
 
 // Drain implements transport.Dispatcher. A WebSocket ends with its last call,
-// subscriptions and legacy event streams at once, and any other HTTP exchange
-// with its answer.
+// subscriptions and legacy event streams that belong to no call at once, and any
+// other HTTP exchange with its answer.
 func (g *gate) Drain(l *transport.Link) {
 	cn := stateOf(l)
 	cn.mu.Lock()
@@ -349,7 +349,7 @@ func (g *gate) Drain(l *transport.Link) {
 	for _, c := range cn.listens() {
 		c.endListen("server is shutting down")
 	}
-	if get != nil {
+	if get != nil && get.standby {
 		out.End()
 		get.away(out)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"millrace/loop"
 	"millrace/pool"
+	"millrace/server/mcp"
 	"millrace/server/metrics"
 	"millrace/server/session"
 )
@@ -55,7 +56,9 @@ func (g *gate) finished(c *call, o outcome) {
 	took := time.Since(c.started)
 	n := &g.counters
 	n.requests.Inc()
-	n.latency.Record(took)
+	if c.mcp.Method != mcp.MethodListen { // that took as long as its client wanted
+		n.latency.Record(took - time.Duration(c.paused.Load()))
+	}
 	switch o {
 	case outcomeOK:
 		n.sent.Inc()
@@ -119,7 +122,8 @@ type MessageStats struct {
 	Malformed     int64  `json:"malformed"`     // HTTP requests refused by the parser
 }
 
-// LatencyStats describes the time from reading a request to its answer.
+// LatencyStats describes the time from reading a request to its answer, without
+// that in which a handler waited for a person. Subscriptions do not count.
 type LatencyStats struct {
 	Count uint64        `json:"count"`
 	Mean  time.Duration `json:"meanNs"`

@@ -81,7 +81,7 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 // ends what is left of them.
 // It returns how many were left.
 func (r *runState) finishLink(l *transport.Link, grace time.Duration) (left int) {
-	for _, c := range stateOf(l).lastListens() {
+	for _, c := range stateOf(l).hangUp() {
 		c.endListen("server is shutting down")
 	}
 	t := time.NewTimer(grace)

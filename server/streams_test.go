@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -373,8 +375,8 @@ func (tl *tools) addTalk() (say chan string) {
 		tl.running <- struct{}{}
 		for {
 			select {
-			case text, ok := <-say:
-				if !ok {
+			case text := <-say:
+				if text == "" { // or closed
 					return said("done"), nil
 				}
 				if err := req.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "error", Data: text}); err != nil {
@@ -428,7 +430,7 @@ func TestResumeCall(t *testing.T) {
 			say <- "four"
 			third.want(logged("four"))
 			third.leave()
-			close(say)
+			say <- ""
 			await(t, "the call is over", func() bool { return r.only().inFlight() == 0 })
 			fourth := r.stream("GET", "", session, "Last-Event-ID: "+three.id)
 			fourth.want(logged("four"))
@@ -552,7 +554,7 @@ func TestSilentCall(t *testing.T) {
 	s.leave()
 	s = r.stream("GET", "", session, "Last-Event-ID: "+id)
 	say <- "unheard" // the client has not set a level
-	close(say)
+	say <- ""
 	s.want(textResult("1", "done"))
 	s.wantEnd()
 	for _, version := range legacyVersions[1:] {
@@ -614,10 +616,179 @@ func TestStreamsDrain(t *testing.T) {
 	get.wantEnd()
 	say <- "two"
 	call.want(logged("two"))
-	close(say)
+	say <- ""
 	call.want(textResult("1", "done"))
 	call.wantEnd()
 	if err := <-done; err != nil {
 		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestUnrulyClients: clients ask, answer, break off, come back, cancel and delete
+// as they like. When they are gone nothing is left of them.
+func TestUnrulyClients(t *testing.T) {
+	const clients, rounds = 16, 40
+	tl := newTools()
+	tl.addAsk(0)
+	say := tl.addTalk()
+	close(say) // talk ends at once
+	r := serve(t, &Server{MCP: tl.mcp, Workers: 8, SessionIdle: time.Hour})
+	var all sync.WaitGroup
+	for n := range clients {
+		all.Go(func() {
+			c := unruly{r: r, dice: rand.New(rand.NewPCG(1, uint64(n))), ctx: t.Context()}
+			for range rounds {
+				c.turn()
+			}
+		})
+	}
+	all.Wait()
+	g := r.running.Load().gate
+	r.http.CloseIdleConnections()
+	await(t, "the connections are gone", func() bool { return r.Stats().Connections.Active == 0 })
+	for _, reg := range g.sessions.List() {
+		s := reg.Attachment().(*legacySession)
+		for _, e := range s.gets() {
+			if e.attached() {
+				t.Error("a GET stream is read by nobody")
+			}
+		}
+		calls := s.inFlight()
+		s.mu.Lock()
+		for _, e := range s.numbered {
+			if e.attached() {
+				t.Error("a stream is read by nobody")
+			}
+		}
+		s.mu.Unlock()
+		if calls == 0 && reg.Busy() {
+			t.Error("a session without calls or connections is held")
+		}
+		reg.End(time.Now(), session.Revoked)
+		await(t, "its calls are over", func() bool { return s.inFlight() == 0 && len(s.numbered) == 0 && len(s.asked.open) == 0 })
+	}
+	await(t, "nothing runs", func() bool {
+		p := r.Stats().Pool
+		return p.Suspended == 0 && p.Blocking.Busy == 0 && p.Blocking.Depth == 0
+	})
+	g.calls.mu.Lock()
+	defer g.calls.mu.Unlock()
+	if n := g.logs.Bytes(); n != 0 || g.calls.count != 0 {
+		t.Errorf("%d bytes and %d calls are left", n, g.calls.count)
+	}
+}
+
+// unruly is a client of TestUnrulyClients.
+type unruly struct {
+	r       *runningServer
+	ctx     context.Context
+	dice    *rand.Rand
+	session string
+	ids     []string // of events
+	asked   []string // questions
+}
+
+func (c *unruly) turn() {
+	if c.session == "" {
+		if rep, err := c.r.try(c.ctx, "POST", initializeAs(mcp.Version20251125, asks)); err == nil {
+			c.session = "Mcp-Session-Id: " + rep.header.Get("Mcp-Session-Id")
+		}
+		c.ids, c.asked = nil, nil
+	}
+	switch c.dice.IntN(8) {
+	case 0, 1:
+		c.read("POST", toolCall("1", "ask"))
+	case 2:
+		c.read("POST", toolCall("1", "talk"))
+	case 3:
+		c.read("GET", "")
+	case 4:
+		if n := len(c.ids); n > 0 {
+			c.read("GET", "", "Last-Event-ID: "+c.ids[c.dice.IntN(n)])
+		}
+	case 5:
+		if n := len(c.asked); n > 0 {
+			_, _ = c.r.try(c.ctx, "POST", accept(c.asked[c.dice.IntN(n)], "Ada"), c.session)
+		}
+	case 6:
+		_, _ = c.r.try(c.ctx, "POST", cancelMessage("1"), c.session)
+	case 7:
+		if c.dice.IntN(4) == 0 {
+			_, _ = c.r.try(c.ctx, "DELETE", "", c.session)
+			c.session = ""
+		}
+	}
+}
+
+// read reads a stream for some time, and breaks off.
+func (c *unruly) read(method, body string, fields ...string) {
+	ctx, cancel := context.WithTimeout(c.ctx, time.Duration(c.dice.IntN(8000))*time.Microsecond)
+	defer cancel()
+	resp, err := c.r.open(ctx, method, body, append(fields, c.session)...)
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	s := &eventReader{in: bufio.NewReader(resp.Body)}
+	for {
+		e, err := s.read()
+		if err != nil {
+			return
+		}
+		if e.id != "" {
+			c.ids = append(c.ids, e.id)
+		}
+		if _, rest, ok := strings.Cut(e.data, `{"jsonrpc":"2.0","id":`); ok && strings.Contains(rest, `"elicitation/create"`) {
+			c.asked = append(c.asked, rest[:strings.Index(rest, ",")])
+		}
+	}
+}
+
+// A call that its client has come back to is answered while the server drains.
+func TestResumedCallDrains(t *testing.T) {
+	tl := newTools()
+	say := tl.addTalk()
+	r := serve(t, &Server{MCP: tl.mcp})
+	session := r.initializeAs(mcp.Version20251125, `{}`)
+	r.do("POST", setLevel, session)
+	s := r.stream("POST", toolCallWhenTold(say, "one"), session)
+	id := s.prime()
+	s.want(logged("one"))
+	s.leave()
+	s = r.stream("GET", "", session, "Last-Event-ID: "+id)
+	s.want(logged("one"))
+	get := r.stream("GET", "", session)
+	get.prime()
+	done := make(chan error, 1)
+	go func() { done <- r.stop() }()
+	get.wantEnd()
+	say <- ""
+	s.want(textResult("1", "done"))
+	s.wantEnd()
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// What waits for a person, or for news, does not count as slow.
+func TestLatencyOfWhatWaits(t *testing.T) {
+	tl := newTools()
+	tl.addAsk(0)
+	r := serve(t, &Server{MCP: tl.mcp})
+	p := r.dial()
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	p.send(listenMessage("1", lists))
+	want(t, p, acknowledged("1", lists))
+	p.send(toolCall("2", "ask"))
+	id := questionID(t, mustRead(t, p))
+	time.Sleep(500 * time.Millisecond)
+	p.send(accept(id, "Ada"))
+	want(t, p, textResult("2", "accept Ada"))
+	p.send(cancelMessage("1"))
+	p.send(`{"jsonrpc":"2.0","id":3,"method":"ping"}`)
+	want(t, p, `{"jsonrpc":"2.0","id":3,"result":{}}`)
+	st := r.Stats()
+	if st.Messages.Processed != 4 || st.Latency.Count != 3 || st.Latency.Max > 400*time.Millisecond {
+		t.Errorf("%d processed, latency %+v", st.Messages.Processed, st.Latency)
 	}
 }

@@ -21,7 +21,7 @@ const taskMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28
 // that asks for a name.
 func (tl *tools) addTasks() {
 	task := func(name string, h mcp.ToolHandler) {
-		tl.mcp.AddTool(&mcp.Tool{Name: name, InputSchema: json.RawMessage(`{"type":"object"}`), Task: mcp.TaskRequired, Timeout: 20 * time.Millisecond}, h)
+		tl.mcp.AddTool(&mcp.Tool{Name: name, InputSchema: json.RawMessage(`{"type":"object"}`), Task: mcp.TaskRequired, Timeout: time.Second}, h)
 	}
 	task("job", func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		tl.running <- struct{}{}
