@@ -159,9 +159,10 @@ func (a *activeCall) start(s *Server, c *Call) {
 	}
 	a.notifier, a.host = c.Notifier, c.Host
 	info, caps := c.Meta.ClientInfo, c.Meta.ClientCapabilities
-	if c.Modern {
+	if c.Modern && s.declaresLogging() {
 		a.logLevel = LoggingLevel(c.Meta.LogLevel).rank()
-	} else {
+	}
+	if !c.Modern {
 		info, caps = nil, nil
 	}
 	token := c.Meta.ProgressToken
