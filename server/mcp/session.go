@@ -231,12 +231,18 @@ func (ss *ServerSession) AddTool(t *Tool, h ToolHandler) error {
 // ignored.
 func (ss *ServerSession) RemoveTools(names ...string) {
 	_ = ss.changeTools(func(own map[string]*serverTool) error {
+		before := len(own)
 		for _, name := range names {
 			delete(own, name)
+		}
+		if len(own) == before {
+			return errNothingRemoved // nor is anybody told
 		}
 		return nil
 	})
 }
+
+var errNothingRemoved = errors.New("no such tool")
 
 // AddSessionTool adds a tool that only this session has, as the function AddTool
 // does for all; see ServerSession.AddTool.
