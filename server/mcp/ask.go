@@ -103,7 +103,7 @@ func askOne[A InputResponse](ctx context.Context, ss *ServerSession, key string,
 }
 
 func (ss *ServerSession) ask(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
-	if ss.call == nil {
+	if ss.running() == nil {
 		return nil, errNoAsking
 	}
 	if err := ss.call.mayAsk(questions); err != nil {
@@ -456,8 +456,8 @@ func (ss *ServerSession) Ping(ctx context.Context, _ *PingParams) error {
 
 // wayBack is how requests reach the client of a session; nil: not at all.
 func (ss *ServerSession) wayBack() requester {
-	if ss.call != nil && ss.call.host != nil && !ss.call.rev.modern() {
-		return ss.call.host
+	if call := ss.running(); call != nil && call.host != nil && !call.rev.modern() {
+		return call.host
 	}
 	if ss.peer != nil {
 		return ss.peer
@@ -466,8 +466,8 @@ func (ss *ServerSession) wayBack() requester {
 }
 
 func askAnywhere[A InputResponse](ctx context.Context, ss *ServerSession, q InputRequest) (answer A, err error) {
-	if ss.call != nil {
-		return askOne[A](ctx, ss, ss.call.autoKey(), q)
+	if call := ss.running(); call != nil {
+		return askOne[A](ctx, ss, call.autoKey(), q)
 	}
 	p := ss.InitializeParams()
 	if err := checkInputRequest(q); err != nil {

@@ -63,6 +63,9 @@ type activeCall struct {
 	mu   sync.Mutex
 	talk *asking
 	run  *taskRun
+	// over: the handler has returned; what it has kept of its session is not of
+	// the call any more.
+	over atomic.Bool
 
 	// Raw members of _meta in the stateless era, copied.
 	clientInfo, clientCapabilities []byte
@@ -148,6 +151,21 @@ func (ss *sessionState) open(p *InitializeParams, rev revision) bool {
 	ss.version = rev
 	ss.opened.Store(p)
 	return true
+}
+
+// running is the call that ss is the view of; nil outside of calls and when it is
+// over.
+func (ss *ServerSession) running() *activeCall {
+	if ss.call != nil && ss.call.over.Load() {
+		return nil
+	}
+	return ss.call
+}
+
+// end is the end of the handler.
+func (a *activeCall) end() {
+	a.progress.end()
+	a.over.Store(true)
 }
 
 // start fills in what handlers may need of c. It copies, because c's bytes end
