@@ -103,7 +103,7 @@ func askOne[A InputResponse](ctx context.Context, ss *ServerSession, key string,
 }
 
 func (ss *ServerSession) ask(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
-	if ss.call == nil {
+	if ss.running() == nil {
 		return nil, errNoAsking
 	}
 	if err := ss.call.mayAsk(questions); err != nil {
@@ -487,7 +487,7 @@ func (ss *ServerSession) Ping(ctx context.Context, _ *PingParams) error {
 
 // wayBack is how requests reach the client of a session; nil: not at all.
 func (ss *ServerSession) wayBack() requester {
-	if call := ss.call; call != nil && call.id != nil { // a request, not a notification
+	if call := ss.running(); call != nil && call.id != nil { // a request, not a notification
 		if call.host == nil || call.rev.modern() { // on an event loop nobody waits
 			return nil
 		}
@@ -500,8 +500,8 @@ func (ss *ServerSession) wayBack() requester {
 }
 
 func askAnywhere[A InputResponse](ctx context.Context, ss *ServerSession, q InputRequest) (answer A, err error) {
-	if ss.call != nil && ss.call.id != nil { // a request, not a notification
-		return askOne[A](ctx, ss, ss.call.autoKey(), q)
+	if call := ss.running(); call != nil && call.id != nil { // a request, not a notification
+		return askOne[A](ctx, ss, call.autoKey(), q)
 	}
 	p := ss.InitializeParams()
 	if err := checkInputRequest(q); err != nil {

@@ -521,6 +521,21 @@ func TestAskOutsideOfCalls(t *testing.T) {
 	if _, err := undeclared.Elicit(t.Context(), form("name")); err == nil || !strings.Contains(err.Error(), "has not declared") {
 		t.Errorf("without the capability: %v", err)
 	}
+	// A view that a handler has kept is the session's when the call is over.
+	var kept *CallToolRequest
+	rawTool(s, &Tool{Name: "keep"}, func(_ context.Context, req *CallToolRequest) (*CallToolResult, error) { kept = req; return nil, nil })
+	c.ask("tools/call", `"name":"keep"`)
+	if res, err := kept.Session.Elicit(t.Context(), form("name")); err != nil || res.Action != "decline" || len(c.peer.take()) != 1 {
+		t.Errorf("after the call: %v, %v", res, err)
+	}
+	if _, err := kept.Elicit(t.Context(), "k", form("name")); !errors.Is(err, errNoAsking) {
+		t.Errorf("with a key, after the call: %v", err)
+	}
+	modern := dialWith(t, s, Version20260728, capsAll)
+	modern.ask("tools/call", `"name":"keep"`)
+	if _, err := kept.Session.Elicit(t.Context(), form("name")); !errors.Is(err, errNoWayBack) {
+		t.Errorf("after a call of 2026-07-28: %v", err)
+	}
 	for name, ss := range map[string]*ServerSession{
 		"fresh": s.NewSession("", c.peer), "peerless": dialPeerless(t, s),
 	} {

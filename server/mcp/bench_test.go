@@ -19,6 +19,12 @@ var benchCases = []benchCase{
 	{"list/2025-11-25", Version20251125, methodListTools, `{}`, 0},
 	{"list/2026-07-28", Version20260728, methodListTools, `{` + modernMeta + `}`, 0},
 	{"discover/2026-07-28", Version20260728, methodDiscover, `{` + modernMeta + `}`, 0},
+	{"prompts/2025-11-25", Version20251125, methodListPrompts, `{}`, 0},
+	{"prompts/2026-07-28", Version20260728, methodListPrompts, `{` + modernMeta + `}`, 0},
+	{"resources/2025-03-26", Version20250326, methodListResources, `{}`, 0},
+	{"resources/2026-07-28", Version20260728, methodListResources, `{` + modernMeta + `}`, 0},
+	{"templates/2024-11-05", Version20241105, methodListTemplates, `{}`, 0},
+	{"templates/2026-07-28", Version20260728, methodListTemplates, `{` + modernMeta + `}`, 0},
 	{"echo/2025-11-25", Version20251125, methodCallTool, `{"name":"echo","arguments":{"text":"hello, world"}}`, 7},
 	{"echo/2026-07-28", Version20260728, methodCallTool, `{"name":"echo","arguments":{"text":"hello, world"},` + modernMeta + `}`, 7},
 }
@@ -26,7 +32,10 @@ var benchCases = []benchCase{
 // prepare returns a function that runs the request as a host does: ParseMeta,
 // Plan, Serve.
 func (b *benchCase) prepare(t testing.TB) func() []byte {
-	cl := dial(t, fixture(nil), b.version)
+	s := fixture(nil)
+	addPrompts(s)
+	addResources(s)
+	cl := dial(t, s, b.version)
 	id, params, dst := []byte("1"), []byte(b.params), make([]byte, 0, 1<<16)
 	ctx := context.Background()
 	var c Call

@@ -250,7 +250,7 @@ func (s *Server) Serve(ctx context.Context, c *Call, dst []byte) (out []byte, st
 		if r := recover(); r != nil {
 			s.logPanic(ctx, c, r)
 			if c.active != nil {
-				c.active.progress.end()
+				c.active.end()
 			}
 			out, status = s.appendFailure(dst, c, "failed because of an internal error"), statusOK
 		}
@@ -278,7 +278,7 @@ func (s *Server) Serve(ctx context.Context, c *Call, dst []byte) (out []byte, st
 		handle = *chain
 	}
 	res, failed := handle(ctx, c.Method, req)
-	c.active.progress.end()
+	c.active.end()
 	return s.respond(ctx, c, dst, res, failed), failureStatus(c.rev, failed)
 }
 

@@ -146,7 +146,7 @@ func NewLoggingHandler(ss *ServerSession, options *LoggingHandlerOptions) *Loggi
 		return slog.NewJSONHandler(b, &slog.HandlerOptions{
 			Level: slog.Level(-100), // Enabled has decided
 			ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-				if len(groups) == 0 && a.Key == slog.LevelKey {
+				if _, ok := a.Value.Any().(slog.Level); ok && len(groups) == 0 && a.Key == slog.LevelKey {
 					return slog.Attr{} // the message has it
 				}
 				return a

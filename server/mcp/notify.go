@@ -74,7 +74,7 @@ func (s *Server) transmit(_ context.Context, method string, req Request) (Result
 // of, else on the session's own.
 func (ss *ServerSession) notify(msg []byte) error {
 	switch {
-	case ss.call != nil && ss.call.notifier != nil:
+	case ss.running() != nil && ss.call.notifier != nil:
 		ss.call.notifier.Notify(msg)
 	case ss.peer != nil:
 		ss.peer.Notify(msg)

@@ -18,7 +18,7 @@ type Prompt struct {
 	Arguments []*PromptArgument `json:"arguments,omitempty"`
 	// Description is for people and models.
 	Description string `json:"description,omitempty"`
-	// Name is unique in the server.
+	// Name is unique in the server; at most 8 KiB.
 	Name string `json:"name"`
 	// Title is for people; from 2025-06-18 on.
 	Title string `json:"title,omitempty"`
@@ -106,6 +106,9 @@ func (s *Server) AddPrompt(p *Prompt, h PromptHandler) {
 func newPrompt(p *Prompt, h PromptHandler) (*serverPrompt, error) {
 	if p.Name == "" {
 		return nil, errors.New("a prompt needs a Name")
+	}
+	if len(p.Name) > maxURI { // or there could be no cursor behind it
+		return nil, fmt.Errorf("Name has %d bytes; %d are allowed", len(p.Name), maxURI)
 	}
 	sp := &serverPrompt{prompt: p, handler: h}
 	var err error

@@ -21,7 +21,7 @@ func TestRebaseMovesEveryView(t *testing.T) {
 	AddTool(s, &Tool{Name: "echo"}, func(_ context.Context, _ *CallToolRequest, in in) (*CallToolResult, any, error) {
 		return &CallToolResult{Content: []Content{&TextContent{Text: in.Text}}}, nil, nil
 	})
-	from := []byte(`{"jsonrpc":"2.0","id":"abc","method":"tools/call","params":{"name":"echo","cursor":"c","arguments":{"text":"hello"},` +
+	from := []byte(`{"jsonrpc":"2.0","id":"abc","method":"tools/call","params":{"name":"echo","cursor":"c","inputResponses":{"q":{"action":"cancel"}},"requestState":"s","arguments":{"text":"hello"},` +
 		`"_meta":{"progressToken":"p","io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"n","version":"1"},` +
 		`"io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/logLevel":"info","other":1}}}`)
 	to := bytes.Clone(from)
@@ -44,6 +44,7 @@ func TestRebaseMovesEveryView(t *testing.T) {
 	for i := range from {
 		from[i] = 'X'
 	}
+	c.Meta.beside.requestState = nil // it is not ours
 	out, status := s.Serve(context.Background(), c, nil)
 	if status != 200 || !bytes.Contains(out, []byte(`"text":"hello"`)) {
 		t.Errorf("Serve = %d %s", status, out)

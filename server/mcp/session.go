@@ -65,6 +65,9 @@ type activeCall struct {
 	mu   sync.Mutex
 	talk *asking
 	run  *taskRun
+	// over: the handler has returned; what it has kept of its session is not of
+	// the call any more.
+	over atomic.Bool
 
 	// Raw members of _meta in the stateless era, copied.
 	clientInfo, clientCapabilities []byte
@@ -152,6 +155,21 @@ func (ss *sessionState) open(p *InitializeParams, rev revision) bool {
 	return true
 }
 
+// running is the call that ss is the view of; nil outside of calls and when it is
+// over.
+func (ss *ServerSession) running() *activeCall {
+	if ss.call != nil && ss.call.over.Load() {
+		return nil
+	}
+	return ss.call
+}
+
+// end is the end of the handler.
+func (a *activeCall) end() {
+	a.progress.end()
+	a.over.Store(true)
+}
+
 // start fills in what handlers may need of c. It copies, because c's bytes end
 // with Serve.
 func (a *activeCall) start(s *Server, c *Call) {
@@ -161,9 +179,10 @@ func (a *activeCall) start(s *Server, c *Call) {
 	}
 	a.notifier, a.host, a.mismatch = c.Notifier, c.Host, c.Mismatch
 	info, caps := c.Meta.ClientInfo, c.Meta.ClientCapabilities
-	if c.Modern {
+	if c.Modern && s.declaresLogging() {
 		a.logLevel = LoggingLevel(c.Meta.LogLevel).rank()
-	} else {
+	}
+	if !c.Modern {
 		info, caps = nil, nil
 	}
 	token := c.Meta.ProgressToken
@@ -232,12 +251,18 @@ func (ss *ServerSession) AddTool(t *Tool, h ToolHandler) error {
 // ignored.
 func (ss *ServerSession) RemoveTools(names ...string) {
 	_ = ss.changeTools(func(own map[string]*serverTool) error {
+		before := len(own)
 		for _, name := range names {
 			delete(own, name)
+		}
+		if len(own) == before {
+			return errNothingRemoved // nor is anybody told
 		}
 		return nil
 	})
 }
+
+var errNothingRemoved = errors.New("no such tool")
 
 // AddSessionTool adds a tool that only this session has, as the function AddTool
 // does for all; see ServerSession.AddTool.
