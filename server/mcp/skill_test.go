@@ -312,13 +312,13 @@ func TestSkillPages(t *testing.T) {
 			s.AddReceivingMiddleware(func(h MethodHandler) MethodHandler { return h })
 		}
 		c := dial(t, s, Version20260728)
-		if got := len(c.all("skills/list", "")); got != 5 {
+		if got := len(c.everyPage("skills/list", "")); got != 5 {
 			t.Errorf("%d skills", got)
 		}
-		if got := fmt.Sprint(c.all("resources/directory/read", quoted("skill://team"))); got != "[skill://team/a skill://team/b skill://team/c skill://team/d skill://team/e]" {
+		if got := fmt.Sprint(c.everyPage("resources/directory/read", quoted("skill://team"))); got != "[skill://team/a skill://team/b skill://team/c skill://team/d skill://team/e]" {
 			t.Errorf("children %s", got)
 		}
-		if got := len(c.all("resources/directory/read", quoted("skill://team/a"))); got != 3 {
+		if got := len(c.everyPage("resources/directory/read", quoted("skill://team/a"))); got != 3 {
 			t.Errorf("%d children", got)
 		}
 		cursor := c.about("resources/directory/read", quoted("skill://team")).Result.NextCursor
@@ -329,7 +329,7 @@ func TestSkillPages(t *testing.T) {
 }
 
 // all gathers the URIs of all pages.
-func (c *client) all(method, params string) (uris []string) {
+func (c *client) everyPage(method, params string) (uris []string) {
 	c.t.Helper()
 	cursor := ""
 	for range 10 {
