@@ -467,10 +467,8 @@ func TestSessionRegistry(t *testing.T) {
 // long initialize would have no session.
 func TestLongMessagesKeepTheirPlace(t *testing.T) {
 	tl := newTools()
-	canceled := make(chan struct{})
 	tl.add("wait", time.Minute, func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		<-ctx.Done()
-		close(canceled)
 		return nil, ctx.Err()
 	})
 	r := serve(t, &Server{MCP: tl.mcp})
@@ -495,13 +493,13 @@ func TestLongMessagesKeepTheirPlace(t *testing.T) {
 	}
 	p.send(`{"jsonrpc":"2.0","method":"notifications/foo","params":{"_meta":5}}`) // says nothing, and wants no answer
 	p.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
-	select {
-	case <-canceled:
-	case <-time.After(10 * time.Second):
-		t.Error("the cancellation overtook its request")
-	}
 	p.send(`{"jsonrpc":"2.0","id":2,"method":"ping"}`)
 	want(t, p, `{"jsonrpc":"2.0","id":2,"result":{}}`)
+	// The call may have been cancelled before a worker took it up: it counts as
+	// cancelled either way.
+	if n := r.Stats().Messages.Canceled; n != 1 {
+		t.Errorf("%d calls were cancelled: the cancellation overtook its request", n)
+	}
 }
 
 // The calls of a session go on without their connections, so their number is
