@@ -118,7 +118,7 @@ func (s *Server) checkReference(ctx context.Context, req *CompleteRequest) error
 	if t := reg.templates.byKey[ref.URI]; t != nil && sees(s.visibleTemplates(ctx, req.caller()), t) {
 		return nil
 	}
-	if _, ok := s.lookup(ctx, req.caller(), ref.URI); ok {
+	if s.exists(ctx, req.caller(), ref.URI) {
 		return nil
 	}
 	return notFoundFor(ResourceNotFoundError(ref.URI), req.Session.call.rev)

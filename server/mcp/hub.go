@@ -203,7 +203,7 @@ func decodeUnsubscribe(s *Server, c *Call) (Request, *jsonrpc.Error) {
 func handleSubscribe(ctx context.Context, _ string, request Request) (Result, error) {
 	req := request.(*SubscribeRequest)
 	s, uri := req.Session.server, req.Params.URI
-	if _, ok := s.lookup(ctx, req.caller(), uri); !ok {
+	if !s.exists(ctx, req.caller(), uri) {
 		return nil, notFoundFor(ResourceNotFoundError(uri), req.Session.call.rev)
 	}
 	if h := s.opts.SubscribeHandler; h != nil {

@@ -155,7 +155,7 @@ func (s *Server) grant(ctx context.Context, req *SubscriptionsListenRequest) (No
 	}
 	if caps.Resources != nil && caps.Resources.Subscribe {
 		for _, uri := range asked.ResourceSubscriptions {
-			if _, ok := s.lookup(ctx, req.caller(), uri); ok {
+			if s.exists(ctx, req.caller(), uri) {
 				granted.ResourceSubscriptions = append(granted.ResourceSubscriptions, uri)
 			}
 		}

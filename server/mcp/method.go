@@ -182,7 +182,8 @@ func isFiltered(k kind) func(*Server) bool {
 	return func(s *Server) bool { return s.filtered(k) }
 }
 
-func hasTasks(s *Server) bool { return s.snapshot().tasks }
+// hasTasks: tasks outlive the tools that made them.
+func hasTasks(s *Server) bool { return s.tasks.offered() }
 
 // listensToUserCode: which resources a subscription may watch depends on
 // templates and filters, and which tasks on the store.

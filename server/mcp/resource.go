@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -142,6 +143,8 @@ type serverTemplate struct {
 	template *ResourceTemplate
 	handler  ResourceHandler
 	parsed   *uritemplate.Template
+	regexp   *regexp.Regexp // parsed as RE2, a hundred times as fast
+	names    []string       // of the groups of regexp; nil: they are not the variables
 	tail     entryTail
 	bytes    int
 }
@@ -222,7 +225,10 @@ func newTemplate(t *ResourceTemplate, h ResourceHandler) (*serverTemplate, error
 	if err != nil {
 		return nil, fmt.Errorf("URITemplate: %w", err)
 	}
-	st := &serverTemplate{template: t, handler: h, parsed: parsed}
+	st := &serverTemplate{template: t, handler: h, parsed: parsed, regexp: parsed.Regexp()}
+	if names := parsed.Varnames(); !composite.MatchString(t.URITemplate) && len(names) == st.regexp.NumSubexp() {
+		st.names = names
+	}
 	if st.tail, err = encodeTail(t.Annotations, t.Icons, t.Meta); err != nil {
 		return nil, err
 	}
@@ -265,22 +271,49 @@ func appendNames(dst []byte, name, title, description, mimeType string, rev revi
 	return appendMember(dst, `,"mimeType":`, mimeType)
 }
 
-// match reports whether the template stands for uri, and what its variables are
-// then. The library matches without backtracking, so that the time is linear in
-// the length of uri, which maxURI bounds.
-func (t *serverTemplate) match(uri string) (map[string]string, bool) {
-	found := t.parsed.Match(uri)
-	if found == nil {
-		return nil, false
+// composite finds expressions of RFC 6570 whose values are more than a piece of
+// the URI: named (section 3.2.7 on), exploded or cut (section 2.4), or next to
+// each other, where it is the library that says which gets what.
+var composite = regexp.MustCompile(`\{[?&;]|\{[^}]*[*:]|\}\{`)
+
+// maxComposite bounds the URIs that are matched against composite templates: the
+// library takes 2.6 µs a byte to say what their variables are, where a regular
+// expression of RE2 takes 20 ns to find that they match. Neither backtracks.
+const maxComposite = 2 << 10
+
+// matches reports whether the template stands for uri.
+func (t *serverTemplate) matches(uri string) bool {
+	if t.names != nil {
+		return t.regexp.MatchString(uri)
 	}
-	vars := make(map[string]string, len(found))
-	for name, v := range found {
-		vars[name] = v.String()
-		if v.T == uritemplate.ValueTypeList || v.T == uritemplate.ValueTypeKV {
-			vars[name] = strings.Join(v.List(), ",")
+	return len(uri) <= maxComposite && t.regexp.MatchString(uri) && t.parsed.Match(uri) != nil
+}
+
+// variables are what the variables of the template stand for in a uri that it
+// matches, decoded.
+func (t *serverTemplate) variables(uri string) map[string]string {
+	vars := make(map[string]string)
+	if t.names != nil {
+		at := t.regexp.FindStringSubmatchIndex(uri)
+		for i, name := range t.names {
+			if from, to := at[2*i+2], at[2*i+3]; from >= 0 {
+				vars[name], _ = url.PathUnescape(uri[from:to]) // the expression lets only good escapes through
+			}
 		}
+		return vars
 	}
-	return vars, true
+	for name, v := range t.parsed.Match(uri) {
+		vars[name] = valueOf(v)
+	}
+	return vars
+}
+
+// valueOf is a value of the library as a string.
+func valueOf(v uritemplate.Value) string {
+	if v.T == uritemplate.ValueTypeList || v.T == uritemplate.ValueTypeKV {
+		return strings.Join(v.List(), ",")
+	}
+	return v.String()
 }
 
 // lookup is how a caller's URI is served: by a handler, which makes contents of
@@ -292,28 +325,42 @@ type lookup struct {
 	vars     map[string]string
 }
 
+// exists reports whether there is a resource with that URI for the caller.
+func (s *Server) exists(ctx context.Context, c *Caller, uri string) bool {
+	_, t, ok := s.find(ctx, c, uri)
+	return ok || t != nil
+}
+
 func (s *Server) lookup(ctx context.Context, c *Caller, uri string) (lookup, bool) {
+	l, t, ok := s.find(ctx, c, uri)
+	if t != nil {
+		return lookup{t.handler, t.template.MIMEType, t.variables(uri)}, true
+	}
+	return l, ok
+}
+
+// find finds what serves a URI: a resource, or a template.
+func (s *Server) find(ctx context.Context, c *Caller, uri string) (lookup, *serverTemplate, bool) {
 	reg := s.snapshot()
 	if len(uri) > maxURI {
-		return lookup{}, false
+		return lookup{}, nil, false
 	}
 	resources := s.visibleResources(ctx, c)
 	if f, ok := reg.skillFile(uri, resources); f != nil {
-		return lookup{handler: f.handler, mimeType: f.resource.MIMEType}, true
+		return lookup{handler: f.handler, mimeType: f.resource.MIMEType}, nil, true
 	} else if ok {
-		return lookup{}, false
+		return lookup{}, nil, false
 	}
 	if r := reg.resources.byKey[uri]; r != nil && sees(resources, r) {
-		return lookup{handler: r.handler, mimeType: r.resource.MIMEType}, true
+		return lookup{handler: r.handler, mimeType: r.resource.MIMEType}, nil, true
 	}
 	visible := s.visibleTemplates(ctx, c)
 	for _, t := range reg.templates.sorted {
-		vars, ok := t.match(uri)
-		if ok && sees(visible, t) {
-			return lookup{t.handler, t.template.MIMEType, vars}, true
+		if t.matches(uri) && sees(visible, t) {
+			return lookup{}, t, true
 		}
 	}
-	return lookup{}, false
+	return lookup{}, nil, false
 }
 
 func decodeReadResource(s *Server, c *Call) (Request, *jsonrpc.Error) {

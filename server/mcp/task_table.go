@@ -121,6 +121,16 @@ func (s *Server) ResumeTasks() {
 	s.tasks.stopped = false
 }
 
+// offered reports whether there are tasks, or a tool that can make one.
+func (tt *taskTable) offered() bool {
+	if tt.server.snapshot().tasks {
+		return true
+	}
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	return len(tt.stored) > 0
+}
+
 func (tt *taskTable) isRunning(id string) bool {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
