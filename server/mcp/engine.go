@@ -279,6 +279,9 @@ func (s *Server) Serve(ctx context.Context, c *Call, dst []byte) (out []byte, st
 	}
 	res, failed := handle(ctx, c.Method, req)
 	c.active.end()
+	if c.listening != nil { // that is for Listen; here nobody would close it
+		c.listening.Close()
+	}
 	return s.respond(ctx, c, dst, res, failed), failureStatus(c.rev, failed)
 }
 

@@ -40,7 +40,7 @@ type news struct {
 
 // outgoing is a notification to a session as sending middleware sees it.
 func outgoing[P Params](ss *ServerSession, params P) Request {
-	return &ServerRequest[P]{Session: ss, Params: params, Extra: &RequestExtra{}}
+	return &ServerRequest[P]{Session: ss, Params: params, Extra: ss.extra()}
 }
 
 // hub knows who watches what. Any goroutine.

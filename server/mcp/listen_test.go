@@ -391,3 +391,16 @@ func TestListenViews(t *testing.T) {
 		t.Errorf("without scopes: %s", got)
 	}
 }
+
+// A host that takes a subscriptions/listen for an ordinary request leaves nothing
+// open: nobody could close it.
+func TestServeListens(t *testing.T) {
+	s := listenServer(nil)
+	c := dial(t, s, Version20260728).as("alice")
+	if out := c.ask(MethodListen, `"notifications":`+listenToAll); !strings.Contains(out, `"id":1`) {
+		t.Errorf("got %s", out)
+	}
+	if n := leftovers(s); n != 0 {
+		t.Errorf("%d things are left", n)
+	}
+}

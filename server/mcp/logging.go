@@ -62,7 +62,7 @@ func (ss *ServerSession) Log(ctx context.Context, params *LoggingMessageParams) 
 		return nil
 	}
 	return ss.server.send(ctx, methodMessage, &ServerRequest[*LoggingMessageParams]{
-		Session: ss, Params: params, Extra: &RequestExtra{},
+		Session: ss, Params: params, Extra: ss.extra(),
 	})
 }
 

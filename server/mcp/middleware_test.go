@@ -140,3 +140,37 @@ func TestMiddlewareChanges(t *testing.T) {
 		}
 	}
 }
+
+// What sending middleware sees is as complete as what receiving middleware sees.
+func TestSendingMiddlewareSees(t *testing.T) {
+	s := logger(quiet())
+	s.AddResource(&Resource{URI: "x:a", Name: "a"}, noResource)
+	rawTool(s, &Tool{Name: "work"}, func(ctx context.Context, req *CallToolRequest) (*CallToolResult, error) {
+		if err := req.Session.Log(ctx, &LoggingMessageParams{Level: "alert"}); err != nil {
+			return nil, err
+		}
+		return nil, req.Session.NotifyProgress(ctx, &ProgressNotificationParams{Progress: 1})
+	})
+	var seen []string
+	s.AddSendingMiddleware(func(h MethodHandler) MethodHandler {
+		return func(ctx context.Context, method string, req Request) (Result, error) {
+			if req.GetSession() == nil || req.GetParams() == nil || req.GetExtra() == nil || req.GetExtra().Principal == nil {
+				t.Errorf("%s: an incomplete request", method)
+				return h(ctx, method, req)
+			}
+			seen = append(seen, strings.TrimPrefix(method, "notifications/")+" to "+req.GetExtra().Principal.ID)
+			return h(ctx, method, req)
+		}
+	})
+	c := dial(t, s, Version20251125).as("alice")
+	c.ask("logging/setLevel", `"level":"info"`)
+	c.ask("tools/call", `"name":"work","_meta":{"progressToken":1}`)
+	c.ask("resources/subscribe", `"uri":"x:a"`)
+	updated(t, s, "x:a")
+	if err := AddSessionTool(c.session, &Tool{Name: "mine"}, echo); err != nil {
+		t.Error(err)
+	}
+	if got, want := fmt.Sprint(seen), "[message to alice progress to alice resources/updated to  tools/list_changed to ]"; got != want {
+		t.Errorf("seen %s, want %s", got, want)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"millrace/codec/jsonrpc"
+	"millrace/server/auth"
 )
 
 // announceDelay gathers changes of a list that come together.
@@ -33,6 +34,14 @@ type ResourceListChangedParams struct {
 func (*ToolListChangedParams) isParams()     {}
 func (*PromptListChangedParams) isParams()   {}
 func (*ResourceListChangedParams) isParams() {}
+
+// extra is that of a notification to the client of ss.
+func (ss *ServerSession) extra() *RequestExtra {
+	if ss.call != nil {
+		return &RequestExtra{Principal: ss.call.principal}
+	}
+	return &RequestExtra{Principal: auth.Anonymous}
+}
 
 // send passes a notification through the sending middleware.
 func (s *Server) send(ctx context.Context, method string, req Request) error {

@@ -57,7 +57,7 @@ func (ss *ServerSession) NotifyProgress(ctx context.Context, params *ProgressNot
 		return nil
 	}
 	_, err := (*ss.server.sending.Load())(ctx, methodProgress, &ServerRequest[*ProgressNotificationParams]{
-		Session: ss, Params: params, Extra: &RequestExtra{},
+		Session: ss, Params: params, Extra: ss.extra(),
 	})
 	return err
 }

@@ -100,7 +100,8 @@ type (
 
 // RequestExtra is what is known of a request beside the message.
 type RequestExtra struct {
-	// Principal is who sent the request; never nil.
+	// Principal is who sent the request, or for a notification to a client the
+	// request that it belongs to: auth.Anonymous when it belongs to none. Never nil.
 	Principal *auth.Principal
 }
 
