@@ -159,6 +159,7 @@ func (a *activeCall) mayAsk(questions InputRequestMap) error {
 		return fmt.Errorf("mcp: %d questions at once; %d are allowed", len(questions), maxQuestions)
 	}
 	have := a.capabilities()
+	var missing *ClientCapabilities
 	for _, key := range sortedKeys(questions) {
 		q := questions[key]
 		if key == "" || len(key) > maxKey {
@@ -170,10 +171,13 @@ func (a *activeCall) mayAsk(questions InputRequestMap) error {
 		if declares(have, q) {
 			continue
 		}
-		if a.rev.modern() {
-			return missingCapability(neededCapability(q))
+		if !a.rev.modern() {
+			return fmt.Errorf("the client cannot be asked: it has not declared the capability that %s needs", inputMethod(q))
 		}
-		return fmt.Errorf("the client cannot be asked: it has not declared the capability that %s needs", inputMethod(q))
+		missing = missing.with(neededCapability(q))
+	}
+	if missing != nil {
+		return missingCapability(missing)
 	}
 	return nil
 }
@@ -331,6 +335,34 @@ func (a *activeCall) question(ctx context.Context, cancel func(), open InputRequ
 }
 
 var errNoWayBack = errors.New("mcp: there is no way to ask the client of this call")
+
+// askAnew asks what a result asks for, again if the handler wants the same once
+// more: "Servers MAY choose to return an InputRequiredResult on multiple attempts
+// at the same request" (2026-07-28, basic/patterns/mrtr). In a task "each request
+// key MUST be unique over the lifetime", so a key that had an answer is numbered.
+func (a *activeCall) askAnew(ctx context.Context, questions InputRequestMap) (InputResponseMap, error) {
+	t := a.conversation()
+	names := make(map[string]string, len(questions)) // by the key on the wire
+	asked := make(InputRequestMap, len(questions))
+	t.mu.Lock()
+	for key, q := range questions {
+		name := key
+		for n := 2; t.given[name] != nil; n++ {
+			name = key + "#" + strconv.Itoa(n)
+		}
+		names[name], asked[name] = key, q
+	}
+	t.mu.Unlock()
+	given, err := a.askAll(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	answers := make(InputResponseMap, len(given))
+	for name, answer := range given {
+		answers[names[name]] = answer
+	}
+	return answers, nil
+}
 
 // known splits questions into answers that are there and those still open.
 func (t *asking) known(questions InputRequestMap) (InputResponseMap, InputRequestMap) {

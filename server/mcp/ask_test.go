@@ -577,8 +577,38 @@ func TestURLsRequired(t *testing.T) {
 		"no data": odd(nil), "not JSON": odd(rawJSON(`{`)), "none": odd(rawJSON(`{"elicitations":[]}`)), "null": odd(rawJSON(`{"elicitations":[null]}`)),
 	} {
 		c := asker(t, Version20260728, fail(err))
-		if out, _ := c.converse(""); name == "not JSON" && !strings.Contains(out, "error") || name != "not JSON" && !strings.Contains(out, `"code":-32042`) {
+		if out, _ := c.converse(""); name == "not JSON" && !strings.Contains(out, "error") || name != "not JSON" && !strings.Contains(out, `"code":-32603`) {
 			t.Errorf("%s: %s", name, out)
 		}
+	}
+}
+
+// A handler may ask the same again; in a task the client sees another key then.
+func TestAskedAgain(t *testing.T) {
+	ask := func(_ context.Context, req *CallToolRequest) (*CallToolResult, error) {
+		n := len(req.Params.RequestState)
+		if n == 3 {
+			return said("%s", req.Params.InputResponses["q"].(*ElicitResult).Content["name"]), nil
+		}
+		return &CallToolResult{InputRequests: InputRequestMap{"q": form("name")}, RequestState: strings.Repeat("x", n+1)}, nil
+	}
+	for _, version := range []string{Version20251125, Version20260728} {
+		c := asker(t, version, ask)
+		n := 0
+		c.notifier.reply = func(string, string) (json.RawMessage, error) {
+			n++
+			return json.RawMessage(fmt.Sprintf(`{"action":"accept","content":{"name":"%d"}}`, n)), nil
+		}
+		if version == Version20251125 {
+			if out, _ := c.converse(""); n != 3 || !strings.Contains(out, `"text":"3"`) {
+				t.Errorf("%s: asked %d times: %s", version, n, out)
+			}
+		}
+	}
+	a := &activeCall{talk: &asking{given: map[string]json.RawMessage{"q": nil, "p": rawJSON(`{}`), "p#2": rawJSON(`{}`)}}}
+	a.rev = newest
+	a.interactive = true
+	if _, err := a.askAnew(t.Context(), InputRequestMap{"p": form("name")}); !errors.Is(err, ErrInputRequired) || a.talk.asked["p#3"] == nil {
+		t.Errorf("asks %v, %v", a.talk.asked, err)
 	}
 }

@@ -1,9 +1,6 @@
 package mcp
 
-import (
-	"encoding/json"
-	"maps"
-)
+import "maps"
 
 // ServerCapabilities are what a server can do, as clients are told.
 type ServerCapabilities struct {
@@ -71,9 +68,11 @@ type ClientCapabilities struct {
 // UnmarshalJSON decodes capabilities as clients send them.
 func (c *ClientCapabilities) UnmarshalJSON(data []byte) error {
 	type plain ClientCapabilities
-	if err := json.Unmarshal(data, (*plain)(c)); err != nil {
-		return err
+	var v plain
+	if err := strict.Unmarshal(data, &v); err != nil {
+		return err // of a part that is declared wrongly nothing may be relied on
 	}
+	*c = ClientCapabilities(v)
 	if c.RootsV2 != nil {
 		c.Roots = *c.RootsV2
 	}
@@ -126,6 +125,9 @@ func (s *Server) capabilities(modern bool) *ServerCapabilities {
 	if caps.Resources == nil && reg.offers(resourceKind) {
 		caps.Resources = &ResourceCapabilities{ListChanged: true, Subscribe: true}
 	}
+	if r := caps.Resources; r != nil && !r.Subscribe && s.opts.SubscribeHandler != nil {
+		caps.Resources = &ResourceCapabilities{ListChanged: r.ListChanged, Subscribe: true}
+	}
 	if caps.Completions == nil && s.opts.CompletionHandler != nil {
 		caps.Completions = &CompletionCapabilities{}
 	}
@@ -168,7 +170,7 @@ func (s *Server) declaresLogging() bool {
 
 func (s *Server) declaresSubscribe() bool {
 	c := s.opts.Capabilities
-	return s.declaresList(resourceKind) && (c == nil || c.Resources == nil || c.Resources.Subscribe)
+	return s.declaresList(resourceKind) && (c == nil || c.Resources == nil || c.Resources.Subscribe || s.opts.SubscribeHandler != nil)
 }
 
 // announces reports whether clients are told of changes of a list.

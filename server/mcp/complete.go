@@ -77,8 +77,8 @@ func decodeComplete(s *Server, c *Call) (Request, *jsonrpc.Error) {
 			Message: `params.ref must have the type "ref/prompt" and a name, or "ref/resource" and a uri`,
 		}
 	}
-	if f.params.Argument.Name == "" {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "params.argument needs a name"}
+	if f.params.Argument.Name == "" || jsonrpc.Member(jsonrpc.Member(c.Params, "argument"), "value") == nil {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "params.argument needs a name and a value"}
 	}
 	if c.rev < rev20250618 {
 		f.params.Context = nil

@@ -118,7 +118,7 @@ func converse[P interactiveParams, R interactive](ctx context.Context, req *Serv
 			sealed, err := call.sealState(requests, state)
 			return none.asking(requests, sealed), err
 		}
-		answers, err := call.askAll(ctx, requests)
+		answers, err := call.askAnew(ctx, requests)
 		if err != nil {
 			return nil, err
 		}

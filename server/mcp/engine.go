@@ -325,7 +325,7 @@ func (s *Server) respond(ctx context.Context, c *Call, dst []byte, res Result, f
 		s.log.LogAttrs(ctx, slog.LevelError, "mcp: the result cannot be encoded", c.attrs(failed)...)
 		return s.appendFailure(dst, c, "returned a result that cannot be encoded as JSON")
 	}
-	return jsonrpc.AppendError(dst, c.ID, asError(failed))
+	return jsonrpc.AppendError(dst, c.ID, errorFor(failed, c.rev))
 }
 
 // AppendTimeout appends what c is answered with when it is not done after the

@@ -12,6 +12,8 @@ const (
 	// maxWatched is how many resources, and how many tasks, one subscription or
 	// one session may watch.
 	maxWatched = 1000
+	// maxWatchedBytes bounds the URIs of them together.
+	maxWatchedBytes = 256 << 10
 	// DefaultMaxSubscriptions is the default of ServerOptions.MaxSubscriptions.
 	DefaultMaxSubscriptions = 1000
 )
@@ -214,7 +216,7 @@ func handleSubscribe(ctx context.Context, _ string, request Request) (Result, er
 	if !req.Session.sessionState.watch(s, uri) {
 		return nil, &jsonrpc.Error{
 			Code:    jsonrpc.CodeInvalidRequest,
-			Message: fmt.Sprintf("a session may subscribe to %d resources", maxWatched),
+			Message: fmt.Sprintf("a session may subscribe to %d resources, with URIs of %d bytes together", maxWatched, maxWatchedBytes),
 		}
 	}
 	return &emptyResult{}, nil
@@ -239,13 +241,16 @@ func (st *sessionState) watch(s *Server, uri string) bool {
 	if st.detached {
 		return true // the session has ended meanwhile: nobody is left to tell
 	}
-	if _, ok := st.watched[uri]; !ok && len(st.watched) >= maxWatched {
-		return false
+	if _, ok := st.watched[uri]; !ok {
+		if len(st.watched) >= maxWatched || st.watchedBytes+len(uri) > maxWatchedBytes {
+			return false
+		}
+		if st.watched == nil {
+			st.watched = make(map[string]struct{})
+		}
+		st.watched[uri] = struct{}{}
+		st.watchedBytes += len(uri)
 	}
-	if st.watched == nil {
-		st.watched = make(map[string]struct{})
-	}
-	st.watched[uri] = struct{}{}
 	s.hub.add(topic{methodResourceUpdated, uri}, st)
 	return true
 }
@@ -253,7 +258,10 @@ func (st *sessionState) watch(s *Server, uri string) bool {
 func (st *sessionState) unwatch(s *Server, uri string) {
 	st.opening.Lock()
 	defer st.opening.Unlock()
-	delete(st.watched, uri)
+	if _, ok := st.watched[uri]; ok {
+		delete(st.watched, uri)
+		st.watchedBytes -= len(uri)
+	}
 	s.hub.remove(topic{methodResourceUpdated, uri}, st)
 }
 

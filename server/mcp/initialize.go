@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"millrace/codec/jsonrpc"
 )
@@ -34,16 +35,22 @@ func (*InitializeParams) isParams()  {}
 func (*InitializedParams) isParams() {}
 func (*InitializeResult) isResult()  {}
 
+// maxInitialize bounds, in bytes, what a client says of itself: a session keeps
+// it.
+const maxInitialize = 128 << 10
+
 func decodeInitialize(s *Server, c *Call) (Request, *jsonrpc.Error) {
 	f := newFrame[InitializeParams](s, c)
 	// The params outlive the call: they stay with the session.
 	f.request.Params = new(InitializeParams)
-	if err := json.Unmarshal(c.Params, f.request.Params); err != nil || f.request.Params.ProtocolVersion == "" {
-		e := invalidParams(c.Method, err)
-		if err == nil || len(c.Params) == 0 {
-			e.Message = "initialize needs params.protocolVersion"
-		}
-		return nil, e
+	if len(c.Params) > maxInitialize {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf(
+			"the params of initialize have %d bytes; %d are allowed", len(c.Params), maxInitialize)}
+	}
+	if err := strict.Unmarshal(c.Params, f.request.Params); err != nil && len(c.Params) > 0 {
+		return nil, invalidParams(c.Method, json.Unmarshal(c.Params, new(InitializeParams)))
+	} else if f.request.Params.ProtocolVersion == "" {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "initialize needs params.protocolVersion"}
 	}
 	if c.Session == nil {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "initialize needs a session"}

@@ -191,6 +191,37 @@ func isNilInput(r InputRequest) bool {
 	return true
 }
 
+// with is what a client needs that needs c, which may be nil, and more.
+func (c *ClientCapabilities) with(more *ClientCapabilities) *ClientCapabilities {
+	if c == nil {
+		return more
+	}
+	v := *c
+	if e := more.Elicitation; e != nil {
+		all := *e
+		if v.Elicitation != nil && all.URL == nil {
+			all.URL = v.Elicitation.URL
+		}
+		v.Elicitation = &all
+	}
+	if s := more.Sampling; s != nil {
+		all := *s
+		if had := v.Sampling; had != nil {
+			if all.Tools == nil {
+				all.Tools = had.Tools
+			}
+			if all.Context == nil {
+				all.Context = had.Context
+			}
+		}
+		v.Sampling = &all
+	}
+	if more.RootsV2 != nil {
+		v.RootsV2 = more.RootsV2
+	}
+	return &v
+}
+
 // neededCapability is what a client must have declared to be asked r; nil when
 // r is nil.
 func neededCapability(r InputRequest) *ClientCapabilities {

@@ -107,6 +107,18 @@ func decodeListen(s *Server, c *Call) (Request, *jsonrpc.Error) {
 			Message: fmt.Sprintf("a subscription may name %d resources and %d tasks", maxWatched, maxWatched),
 		}
 	}
+	size := 0
+	for _, list := range [...][]string{n.ResourceSubscriptions, n.TaskIDs} {
+		for _, key := range list {
+			size += len(key)
+		}
+	}
+	if size > maxWatchedBytes {
+		return nil, &jsonrpc.Error{
+			Code:    jsonrpc.CodeInvalidParams,
+			Message: fmt.Sprintf("the URIs and task ids of a subscription have %d bytes together; %d are allowed", size, maxWatchedBytes),
+		}
+	}
 	f.call.origin = c
 	return &f.request, nil
 }
@@ -136,6 +148,7 @@ func handleListen(ctx context.Context, _ string, request Request) (Result, error
 		c.listening = nil
 		return nil, err
 	}
+	sub.tellEnded(ctx)
 	return &SubscriptionsListenResult{}, nil
 }
 
@@ -219,6 +232,17 @@ func (sub *Subscription) open() error {
 	return nil
 }
 
+// tellEnded tells of tasks that were over before the subscription was: a client
+// that relies on notifications would wait for ever.
+func (sub *Subscription) tellEnded(ctx context.Context) {
+	for _, id := range sub.granted.TaskIDs {
+		r, err := sub.server.tasks.get(ctx, id, sub.principal)
+		if err == nil && r.Status.Final() {
+			sub.tell(sub.server, &news{method: methodTaskStatus, tail: r.appendMembers(nil, true)})
+		}
+	}
+}
+
 // Close ends the subscription; nothing is sent afterwards. It may be called
 // twice.
 func (sub *Subscription) Close() {
@@ -253,9 +277,9 @@ func (s *Server) appendListenEnd(dst, id []byte) []byte {
 // notifications/cancelled referencing a subscriptions/listen request ID when it
 // tears down that subscription stream" (basic/patterns/cancellation).
 func (sub *Subscription) AppendCancelled(dst []byte, reason string) []byte {
-	params := append([]byte(`{"requestId":`), sub.id...)
-	params = jsonrpc.AppendString(append(params, `,"reason":`...), reason)
-	return jsonrpc.AppendNotification(dst, methodCancelled, append(params, '}'))
+	tail := append([]byte(`"requestId":`), sub.id...)
+	tail = jsonrpc.AppendString(append(tail, `,"reason":`...), reason)
+	return sub.appendNotification(dst, methodCancelled, tail)
 }
 
 // appendNotification appends a notification of the subscription.

@@ -120,9 +120,6 @@ func (m *CallMeta) set(name, value []byte) *jsonrpc.Error {
 		if m.LogLevel, ok = jsonrpc.UnquoteView(value); !ok {
 			return wrongType(MetaKeyLogLevel, "a string")
 		}
-		if LoggingLevel(m.LogLevel).rank() == 0 {
-			return wrongType(MetaKeyLogLevel, "a logging level, such as info")
-		}
 	case MetaKeyClientInfo:
 		if m.ClientInfo = value; !isObject(value) {
 			return wrongType(MetaKeyClientInfo, "an object")
@@ -154,7 +151,11 @@ func CheckModern(m *CallMeta) *jsonrpc.Error {
 	if m.ClientCapabilities == nil {
 		missing = append(missing, MetaKeyClientCapabilities)
 	}
-	if missing == nil {
+	switch {
+	case missing != nil:
+	case m.LogLevel != nil && LoggingLevel(m.LogLevel).rank() == 0:
+		return wrongType(MetaKeyLogLevel, "a logging level, such as info")
+	default:
 		return nil
 	}
 	return &jsonrpc.Error{

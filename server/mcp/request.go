@@ -236,6 +236,21 @@ func invalidParams(method string, err error) *jsonrpc.Error {
 	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: message}
 }
 
+// errorFor is the error object for what a handler returned, with a code of rev:
+// 2026-07-28 keeps the codes of older revisions "reserved and ... never reused".
+func errorFor(err error, rev revision) *jsonrpc.Error {
+	e := asError(err)
+	if !rev.modern() || e.Code != codeResourceNotFoundLegacy && e.Code != CodeURLElicitationRequired {
+		return e
+	}
+	newer := *e
+	newer.Code = jsonrpc.CodeInternal
+	if e.Code == codeResourceNotFoundLegacy {
+		newer.Code = jsonrpc.CodeInvalidParams
+	}
+	return &newer
+}
+
 // asError is the error object for what a handler returned: itself when it is a
 // *jsonrpc.Error, otherwise an internal error with its text.
 func asError(err error) *jsonrpc.Error {

@@ -37,8 +37,10 @@ type sessionState struct {
 	// own are tools that only this session has.
 	own atomic.Pointer[map[string]*serverTool]
 
-	watched  map[string]struct{} // resources; under opening
-	detached bool                // under opening
+	// What the session watches, under opening.
+	watched      map[string]struct{} // resources
+	watchedBytes int
+	detached     bool
 }
 
 // activeCall is what handlers can reach of a running call. All bytes are its
@@ -135,7 +137,10 @@ func (a *activeCall) decodeClient() {
 		_ = json.Unmarshal(a.clientInfo, &p.ClientInfo)
 	}
 	if len(a.clientCapabilities) > 0 {
-		_ = json.Unmarshal(a.clientCapabilities, &p.Capabilities)
+		caps := new(ClientCapabilities)
+		if caps.UnmarshalJSON(a.clientCapabilities) == nil {
+			p.Capabilities = caps
+		}
 	}
 	a.client = p
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -159,21 +158,17 @@ func (f *frame[T, P]) interactive(c *Call, responses *InputResponseMap, state *s
 
 func isNull(raw []byte) bool { return raw == nil || string(raw) == "null" }
 
-// answers are the responses to what a result with InputRequests asked: those
-// that do not answer it are left out.
+// answers are the responses to what a result with InputRequests asked. Those that
+// do not answer it are left out, and so are all that come without the state of
+// such a result: nobody knows then what they answer.
 func (st *requestState) answers(given map[string]json.RawMessage) InputResponseMap {
-	answers := make(InputResponseMap, len(given))
-	for key, raw := range given {
-		if asked, ok := st.Asked[key]; ok {
-			q, err := parseInputRequest(asked)
-			if err != nil {
-				continue
-			}
-			if answer, err := parseInputResponse(q, raw); err == nil {
-				answers[key] = answer
-			}
-		} else if answer, err := guessInputResponse(raw); err == nil {
-			// Without a state nobody knows what was asked.
+	answers := make(InputResponseMap, len(st.Asked))
+	for key, asked := range st.Asked {
+		q, err := parseInputRequest(asked)
+		if err != nil || given[key] == nil {
+			continue
+		}
+		if answer, err := parseInputResponse(q, given[key]); err == nil {
 			answers[key] = answer
 		}
 	}
@@ -209,20 +204,3 @@ func parseInputRequest(raw []byte) (InputRequest, error) {
 	}
 	return &ListRootsParams{}, nil
 }
-
-// guessInputResponse reads an answer to nobody knows what, by its members.
-func guessInputResponse(raw []byte) (InputResponse, error) {
-	switch {
-	case jsonrpc.Member(raw, "action") != nil:
-		r := &ElicitResult{}
-		return r, json.Unmarshal(raw, r)
-	case jsonrpc.Member(raw, "roots") != nil:
-		return parseInputResponse(&ListRootsParams{}, raw)
-	case jsonrpc.Member(raw, "role") != nil:
-		r := &CreateMessageWithToolsResult{}
-		return r, json.Unmarshal(raw, r)
-	}
-	return nil, errNoAnswer
-}
-
-var errNoAnswer = errors.New("not an answer to anything that a server asks")

@@ -260,17 +260,20 @@ func TestAnswersOfResults(t *testing.T) {
 	}
 }
 
-func TestGuessInputResponse(t *testing.T) {
-	for in, want := range map[string]string{
-		`{"action":"accept","content":{"a":1}}`:                                 "*mcp.ElicitResult",
-		`{"roots":[{"uri":"file:///a"}]}`:                                       "*mcp.ListRootsResult",
-		`{"role":"assistant","content":{"type":"text","text":"x"},"model":"m"}`: "*mcp.CreateMessageWithToolsResult",
-		`{"roots":5}`: "", `{"action":5}`: "", `{"role":5}`: "", `{}`: "", `5`: "", `null`: "", `"action"`: "",
-	} {
-		got, err := guessInputResponse([]byte(in))
-		if err != nil && want != "" || err == nil && fmt.Sprintf("%T", got) != want {
-			t.Errorf("%s: %T, %v", in, got, err)
+// What a client answers without the state of a question is no answer: nothing is
+// known that it could be checked against.
+func TestResponsesWithoutState(t *testing.T) {
+	s := empty(quiet())
+	rawTool(s, &Tool{Name: "ask"}, func(_ context.Context, req *CallToolRequest) (*CallToolResult, error) {
+		if len(req.Params.InputResponses) > 0 {
+			return said("answered"), nil
 		}
+		return &CallToolResult{InputRequests: InputRequestMap{"form": form("name")}}, nil
+	})
+	c := dialWith(t, s, Version20260728, capsAll)
+	out := c.ask("tools/call", `"name":"ask","inputResponses":{"form":{"action":"whatever","content":{"evil":1}}}`)
+	if !strings.Contains(out, `"input_required"`) {
+		t.Errorf("got %s", out)
 	}
 }
 

@@ -170,7 +170,7 @@ func (a *activeCall) finishTask(res Result, failed error, done bool) {
 			return
 		}
 	}
-	t.end(TaskFailed, nil, asError(failed))
+	t.end(TaskFailed, nil, errorFor(failed, a.rev))
 }
 
 // maxTaskResult is how many bytes the result of a task may have, encoded: what a
