@@ -405,8 +405,9 @@ func TestManyQuestions(t *testing.T) {
 			streams[i].wantEnd()
 		}
 		s := r.only()
-		if s.inFlight() != 0 || len(s.asked.open) != 0 {
-			t.Errorf("%d calls and %d questions stay", s.inFlight(), len(s.asked.open))
+		await(t, "the calls are over", func() bool { return s.inFlight() == 0 })
+		if n := len(s.asked.open); n != 0 {
+			t.Errorf("%d questions stay", n)
 		}
 	})
 }
@@ -647,4 +648,34 @@ func TestClockStandsStill(t *testing.T) {
 			t.Error("not late")
 		}
 	})
+}
+
+// A drained connection is not closed before the answer to a call that was cut is
+// handed over, however quickly its handler returns.
+func TestAnsweredBeforeClosed(t *testing.T) {
+	tl := newTools()
+	g := newGate(t, &Server{MCP: tl.mcp})
+	closed := make(chan uint16, 1)
+	l, s := g.link(closed), &script{answered: make(chan struct{})} // whose Respond takes its time
+	g.deliver(l, modernCall("1", "wait"), s)
+	<-tl.running
+	g.Drain(l)
+	c := stateOf(l).lookup([]byte("1"))
+	cut := make(chan bool, 1)
+	go func() { cut <- c.cut() }()
+	<-tl.ended
+	await(t, "the handler has returned", func() bool { return g.pool.Stats().Blocking.Busy == 0 })
+	select {
+	case code := <-closed:
+		t.Error("closed before the answer was handed over")
+		closed <- code
+	default:
+	}
+	<-s.answered
+	if !<-cut {
+		t.Error("not cut")
+	}
+	if code := <-closed; code != 1001 {
+		t.Errorf("closed with %d", code)
+	}
 }

@@ -157,7 +157,9 @@ func (c *call) finish() {
 		body.B = jsonrpc.AppendError(body.B, c.mcp.ID, &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "internal error"})
 		c.answer(body, 500)
 	}
-	c.leave()
+	if c.state.Load() == callAnswered && !c.handed.Load() {
+		c.leave() // else who has ended the call does it, behind the answer
+	}
 	c.release()
 }
 
@@ -245,7 +247,7 @@ func (c *call) leave() {
 	}
 }
 
-// release gives the body back. The call is over and in no table.
+// release gives the body back. The call is over: nobody looks at its id any more.
 func (c *call) release() {
 	c.ending.Lock()
 	defer c.ending.Unlock()
