@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"sync"
 
 	"millrace/codec/jsonrpc"
@@ -58,7 +57,7 @@ func (in *inbound) batch() {
 // hasID reports whether a request among items has an id, as raw JSON.
 func hasID(items []jsonrpc.Message, id []byte) bool {
 	for i := range items {
-		if items[i].Kind == jsonrpc.KindRequest && bytes.Equal(items[i].ID, id) {
+		if items[i].Kind == jsonrpc.KindRequest && jsonrpc.SameID(items[i].ID, id) {
 			return true
 		}
 	}

@@ -303,7 +303,7 @@ func (c *call) late(now time.Time) bool {
 
 // Deadline implements context.Context.
 func (c *call) Deadline() (time.Time, bool) {
-	return c.started.Add(c.timeout), c.timeout > 0
+	return c.started.Add(c.timeout + time.Duration(c.paused.Load())), c.timeout > 0
 }
 
 // Done implements context.Context.

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -150,8 +152,8 @@ func (c *call) withdraw() {
 // tell implements asker.
 func (c *call) tell(msg []byte) bool { return c.push(msg, true) }
 
-// maxWaiting is how many calls of one connection or session may wait for a
-// person at once.
+// maxWaiting is how many calls of one connection or session, and of one client
+// with all its connections, sessions and tasks, may wait for a person at once.
 const maxWaiting = 256
 
 var (
@@ -170,10 +172,67 @@ func (c *call) Wait(wait func()) error {
 		return errManyWait
 	}
 	defer c.startClock()
+	client := c.client()
+	if !c.gate.waits.enter(client) {
+		return errManyWait
+	}
+	defer c.gate.waits.leave(client)
 	if err := c.gate.pool.Suspend(c.class, c.owner, wait); err != nil {
 		return fmt.Errorf("too many requests wait for their users (of all clients together): %w", err)
 	}
 	return nil
+}
+
+// client is whom c counts for together with calls on other connections: its
+// principal, or the address of who is anonymous. It is empty for anonymous
+// callers on this machine, whom nothing tells apart.
+func (c *call) client() string {
+	if p := c.mcp.Principal; !p.IsAnonymous() {
+		return "principal " + p.ID
+	}
+	host, _, err := net.SplitHostPort(c.conn.link.Remote)
+	if err != nil {
+		host = c.conn.link.Remote // a proxy names no port
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsLoopback() {
+		return ""
+	}
+	return "address " + host
+}
+
+// waits counts the goroutines that wait for a person, by client. Any goroutine.
+type waits struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+// enter counts one more; it is false when a client has its share.
+func (w *waits) enter(client string) bool {
+	if client == "" {
+		return true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n[client] >= maxWaiting {
+		return false
+	}
+	if w.n == nil {
+		w.n = make(map[string]int)
+	}
+	w.n[client]++
+	return true
+}
+
+// leave undoes enter.
+func (w *waits) leave(client string) {
+	if client == "" {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n[client]--; w.n[client] <= 0 {
+		delete(w.n, client)
+	}
 }
 
 // stopClock lets the time of the call stand still for one more goroutine of the

@@ -1,11 +1,11 @@
 package server
 
 import (
-	"bytes"
 	"errors"
 	"sync"
 	"sync/atomic"
 
+	"millrace/codec/jsonrpc"
 	"millrace/pool"
 	"millrace/server/auth"
 	"millrace/server/mcp"
@@ -175,7 +175,7 @@ func (cn *connection) lookup(id []byte) *call {
 // call leaves it before its id is released.
 func findCall(calls []*call, id []byte) *call {
 	for _, c := range calls {
-		if !c.over() && bytes.Equal(c.mcp.ID, id) {
+		if !c.over() && jsonrpc.SameID(c.mcp.ID, id) {
 			return c
 		}
 	}

@@ -33,6 +33,7 @@ type gate struct {
 	counters counters
 	hooks    *hookRunner
 	calls    deadlines
+	waits    waits
 	logs     session.ReplayBudget // of what sessions keep for clients that come back
 
 	maxInFlight int

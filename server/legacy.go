@@ -205,6 +205,13 @@ func (in *inbound) notification(msg *jsonrpc.Message) {
 			in.fail(fail.status, nil, fail.err)
 			return
 		}
+	default:
+		// "If the server receives a request with an invalid or unsupported
+		// MCP-Protocol-Version, it MUST respond with 400 Bad Request".
+		if e := in.gate.mcp.CheckVersion(in.req.Header.ProtocolVersion); e != nil {
+			in.fail(400, nil, e)
+			return
+		}
 	}
 	if string(msg.Method) == "notifications/cancelled" {
 		in.cancelled(sess, jsonrpc.Member(msg.Params, "requestId"))

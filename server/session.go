@@ -250,6 +250,9 @@ func (g *gate) sessionEnded(reg *session.Session) {
 	for _, e := range streams {
 		e.end()
 	}
+	if why, _ := reg.Ended(); s.link != nil && why == session.Revoked {
+		s.link.Close(1008, "the session has been ended") // a connection is worth nothing without its session
+	}
 }
 
 var errSessionEnded = errors.New("session ended")

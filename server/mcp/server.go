@@ -121,6 +121,9 @@ type ServerOptions struct {
 	// MaxTasks is how many tasks are kept for one principal, all anonymous callers
 	// counting as one. Default: DefaultMaxTasks.
 	MaxTasks int
+	// MaxRunningTasks is how many of them may run or wait at once: each has a
+	// goroutine of the pool. Default: DefaultMaxRunningTasks.
+	MaxRunningTasks int
 	// ListTTL is how long clients of 2026-07-28 may reuse a list or the answer
 	// of server/discover (ttlMs). Default: 0, which means that they ask every
 	// time. It is in whole milliseconds.
@@ -135,6 +138,7 @@ func (o *ServerOptions) setDefaults() {
 	o.TaskTTL = orDefault(o.TaskTTL, DefaultTaskTTL)
 	o.TaskPollInterval = orDefault(o.TaskPollInterval, DefaultTaskPollInterval)
 	o.MaxTasks = orDefault(o.MaxTasks, DefaultMaxTasks)
+	o.MaxRunningTasks = orDefault(o.MaxRunningTasks, DefaultMaxRunningTasks)
 }
 
 // NewServer returns a server without tools. impl says who it is and must not
@@ -159,9 +163,9 @@ func NewServer(impl *Implementation, options *ServerOptions) *Server {
 	if options != nil {
 		s.opts = *options
 	}
-	if s.opts.PageSize < 0 || s.opts.ListTTL < 0 || s.opts.InputTimeout < 0 || s.opts.MaxTasks < 0 || s.opts.MaxSubscriptions < 0 {
-		panic(fmt.Sprintf("mcp: NewServer: PageSize %d, ListTTL %v, InputTimeout %v, MaxTasks %d and MaxSubscriptions %d must not be negative",
-			s.opts.PageSize, s.opts.ListTTL, s.opts.InputTimeout, s.opts.MaxTasks, s.opts.MaxSubscriptions))
+	if s.opts.PageSize < 0 || s.opts.ListTTL < 0 || s.opts.InputTimeout < 0 || s.opts.MaxTasks < 0 || s.opts.MaxRunningTasks < 0 || s.opts.MaxSubscriptions < 0 {
+		panic(fmt.Sprintf("mcp: NewServer: PageSize %d, ListTTL %v, InputTimeout %v, MaxTasks %d, MaxRunningTasks %d and MaxSubscriptions %d must not be negative",
+			s.opts.PageSize, s.opts.ListTTL, s.opts.InputTimeout, s.opts.MaxTasks, s.opts.MaxRunningTasks, s.opts.MaxSubscriptions))
 	}
 	s.opts.setDefaults()
 	s.tasks = newTaskTable(s, s.opts.TaskStore)

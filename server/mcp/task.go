@@ -54,6 +54,7 @@ const (
 	DefaultTaskTTL          = time.Hour
 	DefaultTaskPollInterval = time.Second
 	DefaultMaxTasks         = 1000
+	DefaultMaxRunningTasks  = 256
 )
 
 // TaskRecord is a task as a TaskStore keeps it. It encodes as JSON.

@@ -24,6 +24,7 @@ type taskTable struct {
 	lost    map[string]*taskRun
 	stored  map[string]storedTask
 	count   map[string]int // of stored, by principal
+	held    int            // bytes of the arguments of those that run
 	stopped bool
 }
 
@@ -192,6 +193,10 @@ func (tt *taskTable) start(t *taskRun) error {
 		refused = "the server is stopping and takes no new tasks"
 	case tt.count[t.rec.Principal] >= most:
 		refused = fmt.Sprintf("too many tasks: %d are kept", most)
+	case tt.runningFor(t.rec.Principal) >= tt.server.opts.MaxRunningTasks:
+		refused = fmt.Sprintf("too many tasks at once: %d may run", tt.server.opts.MaxRunningTasks)
+	case tt.held+len(t.call.arguments) > maxTaskArguments:
+		refused = "the arguments of running tasks take too much memory"
 	}
 	if refused != "" {
 		tt.mu.Unlock()
@@ -199,6 +204,7 @@ func (tt *taskTable) start(t *taskRun) error {
 	}
 	tt.noteLocked(&t.rec)
 	tt.running[t.rec.ID] = t
+	tt.held += len(t.call.arguments)
 	tt.mu.Unlock()
 	if err := t.create(); err != nil {
 		tt.ended(t, true)
@@ -212,11 +218,27 @@ func (tt *taskTable) start(t *taskRun) error {
 func (tt *taskTable) ended(t *taskRun, stored bool) {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
-	delete(tt.running, t.id)
+	if tt.running[t.id] == t {
+		delete(tt.running, t.id)
+		tt.held -= len(t.call.arguments)
+	}
 	if !stored {
 		tt.lost[t.id] = t
 	}
 }
+
+// runningFor counts the running tasks of a principal. Under mu.
+func (tt *taskTable) runningFor(principal string) (n int) {
+	for _, t := range tt.running {
+		if t.call.principal.ID == principal {
+			n++
+		}
+	}
+	return n
+}
+
+// maxTaskArguments bounds the arguments of all running tasks together, in bytes.
+const maxTaskArguments = 256 << 20
 
 // errUnknownTask is also for the tasks of others: which of the two, nobody
 // learns.
@@ -292,12 +314,23 @@ func (tt *taskTable) cancel(ctx context.Context, id, principal string) error {
 type memoryTasks struct {
 	mu      sync.Mutex
 	records map[string]TaskRecord
+	bytes   int // of their results
 }
+
+// maxTaskMemory bounds the results that are kept in memory, in bytes.
+const maxTaskMemory = 256 << 20
+
+var errTaskMemory = fmt.Errorf("the results of tasks have more than %d bytes together", maxTaskMemory)
 
 // Put implements TaskStore.
 func (m *memoryTasks) Put(_ context.Context, r *TaskRecord) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	more := len(r.Result) - len(m.records[r.ID].Result)
+	if more > 0 && m.bytes+more > maxTaskMemory {
+		return errTaskMemory
+	}
+	m.bytes += more
 	m.records[r.ID] = *r
 	return nil
 }
@@ -317,6 +350,7 @@ func (m *memoryTasks) Get(_ context.Context, id string) (*TaskRecord, error) {
 func (m *memoryTasks) Delete(_ context.Context, id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.bytes -= len(m.records[id].Result)
 	delete(m.records, id)
 	return nil
 }
