@@ -31,6 +31,7 @@ type call struct {
 	fresh   *legacySession // initialize: the one it may open
 	started time.Time
 	timeout time.Duration
+	size    int // of the message
 	class   pool.Class
 	owner   *pool.Owner       // nil: the call runs inline
 	sub     *mcp.Subscription // of a subscriptions/listen; under ending

@@ -173,10 +173,10 @@ func (c *call) Wait(wait func()) error {
 	}
 	defer c.startClock()
 	client := c.client()
-	if !c.gate.waits.enter(client) {
+	if !c.gate.waits.enter(client, c.size) {
 		return errManyWait
 	}
-	defer c.gate.waits.leave(client)
+	defer c.gate.waits.leave(client, c.size)
 	if err := c.gate.pool.Suspend(c.class, c.owner, wait); err != nil {
 		return fmt.Errorf("too many requests wait for their users (of all clients together): %w", err)
 	}
@@ -200,36 +200,37 @@ func (c *call) client() string {
 	return "address " + host
 }
 
-// waits counts the goroutines that wait for a person, by client. Any goroutine.
+// waits counts the goroutines that wait for a person, by client, and the bytes
+// of the messages that wait with them. Any goroutine.
 type waits struct {
-	mu sync.Mutex
-	n  map[string]int
+	mu    sync.Mutex
+	n     map[string]int
+	bytes int
 }
 
-// enter counts one more; it is false when a client has its share.
-func (w *waits) enter(client string) bool {
-	if client == "" {
-		return true
-	}
+// maxWaitingBytes bounds the messages of all calls that wait for a person.
+const maxWaitingBytes = 256 << 20
+
+// enter counts one more; it is false when the client has its share, or all have.
+func (w *waits) enter(client string, size int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.n[client] >= maxWaiting {
+	if client != "" && w.n[client] >= maxWaiting || w.bytes+size > maxWaitingBytes {
 		return false
 	}
 	if w.n == nil {
 		w.n = make(map[string]int)
 	}
 	w.n[client]++
+	w.bytes += size
 	return true
 }
 
 // leave undoes enter.
-func (w *waits) leave(client string) {
-	if client == "" {
-		return
-	}
+func (w *waits) leave(client string, size int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.bytes -= size
 	if w.n[client]--; w.n[client] <= 0 {
 		delete(w.n, client)
 	}

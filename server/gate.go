@@ -325,7 +325,7 @@ func (in *inbound) leave(c *call) {
 		in.detached = true
 		c.mcp.Rebase(old, in.req.Body)
 	}
-	c.req, c.stream = in.req, in.stream
+	c.req, c.stream, c.size = in.req, in.stream, len(in.req.Body)
 	c.mcp.Notifier, c.mcp.Host = c, c
 	if c.session != nil && !in.conn.shared() {
 		c.stream.OnSilence(c.primeEvents)

@@ -55,7 +55,7 @@ func TestListenOpensAtTheEnd(t *testing.T) {
 	})
 	close(proceed)
 	want(t, p, acknowledged("1", lists))
-	if got := mustRead(t, p); !strings.Contains(got, `"notifications/cancelled","params":{"requestId":1`) {
+	if got := mustRead(t, p); !strings.Contains(got, `"notifications/cancelled","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":1},"requestId":1`) {
 		t.Errorf("got %s", got)
 	}
 	if got := mustRead(t, p); !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":1,"result":{`) {
@@ -165,7 +165,7 @@ func TestListenDrain(t *testing.T) {
 	end := func(id string) string {
 		return `{"jsonrpc":"2.0","id":` + id + `,"result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"test","version":"1"},"io.modelcontextprotocol/subscriptionId":` + id + `}}}`
 	}
-	want(t, p, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"reason":"server is shutting down"}}`)
+	want(t, p, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":1},"requestId":1,"reason":"server is shutting down"}}`)
 	want(t, p, end("1"))
 	s.want(end("2"))
 	s.wantEnd()

@@ -357,6 +357,7 @@ func (r *runState) serve() {
 	g.hooks = newHookRunner(r.cfg.Hooks, r.log)
 	g.pool = pool.New(pool.Config{CPUWorkers: cpus(), BlockingWorkers: r.cfg.Workers, Queue: r.cfg.Queue, Logger: r.log})
 	g.calls.start()
+	r.cfg.MCP.LimitTasks(max(1, r.cfg.workers()/2))
 	r.cfg.MCP.ResumeTasks()
 	r.swept.Add(1)
 	go func() {
@@ -374,6 +375,13 @@ func (r *runState) serve() {
 			}
 		}
 	}()
+}
+
+func (s *Server) workers() int {
+	if s.Workers > 0 {
+		return s.Workers
+	}
+	return pool.DefaultBlockingWorkers
 }
 
 func (s *Server) drainTimeout() time.Duration {

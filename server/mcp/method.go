@@ -157,9 +157,9 @@ var methods = map[string]*method{
 		eras: modernEra, hook: listensToUserCode,
 		decode: decodeListen, handle: handleListen,
 	},
-	methodGetTask:    {eras: modernEra, offered: hasTasks, hook: always, decode: decodeGetTask, handle: handleGetTask},
+	methodGetTask:    {eras: modernEra, offered: hasTasks, hook: tasksBlock, decode: decodeGetTask, handle: handleGetTask},
 	methodUpdateTask: {eras: modernEra, offered: hasTasks, hook: always, decode: decodeUpdateTask, handle: handleUpdateTask},
-	methodCancelTask: {eras: modernEra, offered: hasTasks, hook: always, decode: decodeCancelTask, handle: handleCancelTask},
+	methodCancelTask: {eras: modernEra, offered: hasTasks, hook: tasksBlock, decode: decodeCancelTask, handle: handleCancelTask},
 	methodListSkills: {
 		eras: modernEra, offered: hasSkills, hook: isFiltered(resourceKind),
 		fast: fastList(resourceKind, skillList), decode: decodeParams[ListSkillsParams], handle: handleListSkills,
@@ -172,6 +172,13 @@ var methods = map[string]*method{
 		eras: modernEra, offered: hasSkills, hook: isFiltered(resourceKind),
 		decode: decodeReadDirectory, handle: handleReadDirectory,
 	},
+}
+
+// tasksBlock: a store of the author's may block. That in memory does not, and
+// tasks that have all workers can still be looked at and cancelled.
+func tasksBlock(s *Server) bool {
+	_, memory := s.tasks.store.(*memoryTasks)
+	return !memory
 }
 
 func offers(k kind) func(*Server) bool {

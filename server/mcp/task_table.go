@@ -25,6 +25,7 @@ type taskTable struct {
 	stored  map[string]storedTask
 	count   map[string]int // of stored, by principal
 	held    int            // bytes of the arguments of those that run
+	workers int            // that tasks may hold; 0: as many as there are
 	stopped bool
 }
 
@@ -115,6 +116,14 @@ func (s *Server) StopTasks() {
 	}
 }
 
+// LimitTasks tells how many tasks of all callers together may run at once: the
+// host leaves some of its workers to other calls. 0: no limit of the host's.
+func (s *Server) LimitTasks(n int) {
+	s.tasks.mu.Lock()
+	defer s.tasks.mu.Unlock()
+	s.tasks.workers = n
+}
+
 // ResumeTasks undoes StopTasks, for a host that serves again.
 func (s *Server) ResumeTasks() {
 	s.tasks.mu.Lock()
@@ -193,8 +202,8 @@ func (tt *taskTable) start(t *taskRun) error {
 		refused = "the server is stopping and takes no new tasks"
 	case tt.count[t.rec.Principal] >= most:
 		refused = fmt.Sprintf("too many tasks: %d are kept", most)
-	case tt.runningFor(t.rec.Principal) >= tt.server.opts.MaxRunningTasks:
-		refused = fmt.Sprintf("too many tasks at once: %d may run", tt.server.opts.MaxRunningTasks)
+	case tt.runningFor(t.rec.Principal) >= tt.server.opts.MaxRunningTasks || tt.workers > 0 && len(tt.running) >= tt.workers:
+		refused = "too many tasks run at once"
 	case tt.held+len(t.call.arguments) > maxTaskArguments:
 		refused = "the arguments of running tasks take too much memory"
 	}
