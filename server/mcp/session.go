@@ -149,14 +149,14 @@ func (a *activeCall) decodeClient() {
 func (ss *ServerSession) negotiated() bool { return ss != nil && ss.opened.Load() != nil }
 
 // open records the first initialize; it is false for any other.
-func (ss *sessionState) open(p *InitializeParams, rev revision) bool {
-	ss.opening.Lock()
-	defer ss.opening.Unlock()
-	if ss.opened.Load() != nil {
+func (st *sessionState) open(p *InitializeParams, rev revision) bool {
+	st.opening.Lock()
+	defer st.opening.Unlock()
+	if st.opened.Load() != nil {
 		return false
 	}
-	ss.version = rev
-	ss.opened.Store(p)
+	st.version = rev
+	st.opened.Store(p)
 	return true
 }
 

@@ -98,10 +98,9 @@ func TestSessionToolsAlone(t *testing.T) {
 }
 
 func TestSessionToolLimit(t *testing.T) {
-	s := fixture(nil)
 	o := quiet()
 	o.PageSize = 100
-	s = fixture(o)
+	s := fixture(o)
 	c := dial(t, s, Version20251125)
 	for i := range maxOwnTools {
 		if err := AddSessionTool(c.session, &Tool{Name: fmt.Sprintf("t%03d", i)}, echo); err != nil {

@@ -211,12 +211,6 @@ func (t *taskRun) create() error {
 	return t.server.tasks.store.Put(t.ctx, &t.rec)
 }
 
-// fail makes r a task that has failed for a reason of the server's.
-func (r *TaskRecord) fail(reason string) {
-	r.Status, r.StatusMessage, r.Result, r.InputRequests = TaskFailed, reason, nil, nil
-	r.Error = errorObject(&jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: reason})
-}
-
 // errorObject is e as JSON.
 func errorObject(e *jsonrpc.Error) json.RawMessage {
 	msg := jsonrpc.AppendError(nil, jsonrpc.NullID, e)
