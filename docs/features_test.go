@@ -3,6 +3,7 @@ package docs_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -261,6 +262,38 @@ func Example_extensions() {
 	// Output:
 	// {"id":1,"error":{"code":-32021,"message":"Missing required client capability","data":{"requiredCapabilities":{"extensions":{"example.com/search":{}}}}}}
 	// {"id":2,"result":{"found":["mill"]}}
+}
+
+type searchParams struct {
+	mcp.ParamsBase
+	Query string `json:"query"`
+}
+
+type searchResult struct {
+	mcp.ResultBase
+	Found []string `json:"found"`
+}
+
+// addTypedSearch adds a method with decoded params, in the form of the official SDK.
+func addTypedSearch(s *mcp.Server) error {
+	return mcp.AddReceivingCustomMethod(s, "example.com/search",
+		func(_ context.Context, _ *mcp.ServerSession, p *searchParams) (*searchResult, error) {
+			return &searchResult{Found: []string{p.Query}}, nil
+		})
+}
+
+func Example_typedMethod() {
+	s := newServer()
+	if err := addTypedSearch(s); err != nil {
+		fmt.Println(err)
+	}
+	talk(s,
+		modern(1, "example.com/search", `"query":"mill"`),
+		modern(2, "example.com/search", `"query":7`),
+	)
+	// Output:
+	// {"id":1,"result":{"found":["mill"]}}
+	// {"id":2,"error":{"code":-32602,"message":"invalid params of example.com/search: query must not be a JSON number"}}
 }
 
 // letGo is for a call that takes long.
