@@ -17,6 +17,7 @@ import (
 	"millrace/server"
 	"millrace/server/auth"
 	"millrace/server/mcp"
+	sessions "millrace/server/session"
 )
 
 // Opcodes of frames.
@@ -359,6 +360,12 @@ func TestWebSocketMessages(t *testing.T) {
 	s.read(`"id":2,"result"`, "212") // C2: nothing was sent for the other
 	s.send(modern(3, "no/such", ""))
 	s.read(`"id":3,"error":{"code":-32601`)
+	named := func(id string) string {
+		return strings.Replace(modern(0, "tools/call", `"name":"wait"`), `"id":0`, `"id":`+id, 1)
+	}
+	s.send(named(`"a"`))
+	s.send(named(`"\u0061"`))
+	s.read(`a request with this id is already in flight`)
 
 	old := open(t, addr)
 	old.send(strings.Replace(session[0], "2025-11-25", "2025-03-26", 1))
@@ -384,9 +391,22 @@ func TestWebSocketSubscriptions(t *testing.T) {
 	addRaw(m)
 	s.read("notifications/tools/list_changed", `"io.modelcontextprotocol/subscriptionId":2`)
 	go stop()
-	s.read("notifications/cancelled", `"requestId":2`, "server is shutting down") // S4
+	s.read("notifications/cancelled", `"io.modelcontextprotocol/subscriptionId":2`, `"requestId":2`, "server is shutting down") // S4
 	s.read(`"id":2,"result"`)
 	s.closed(1001) // O5
+}
+
+// TestWebSocketSessionEnded is what section 3 says of the operator.
+func TestWebSocketSessionEnded(t *testing.T) {
+	srv := &server.Server{MCP: bindingServer()}
+	addr, _ := start(t, srv)
+	s := open(t, addr)
+	s.send(session[0])
+	s.read(`"protocolVersion":"2025-11-25"`)
+	for _, open := range srv.Sessions().List() {
+		open.End(time.Now(), sessions.Revoked)
+	}
+	s.closed(1008)
 }
 
 // TestWebSocketOverload is O1 and O2.
