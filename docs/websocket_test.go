@@ -403,8 +403,8 @@ func TestWebSocketSessionEnded(t *testing.T) {
 	s := open(t, addr)
 	s.send(session[0])
 	s.read(`"protocolVersion":"2025-11-25"`)
-	for _, open := range srv.Sessions().List() {
-		open.End(time.Now(), sessions.Revoked)
+	for _, ended := range srv.Sessions().List() {
+		ended.End(time.Now(), sessions.Revoked)
 	}
 	s.closed(1008)
 }
