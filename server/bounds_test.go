@@ -1,10 +1,13 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"millrace/pool"
 	"millrace/server/auth"
 	"millrace/server/mcp"
 	"millrace/server/session"
@@ -104,5 +107,38 @@ func TestRevokedConnection(t *testing.T) {
 	r.Sessions().List()[0].End(time.Now(), session.Revoked)
 	if _, err := p.read(); err != closeError(1008) {
 		t.Errorf("WebSocket: %v, want close code 1008", err)
+	}
+}
+
+// The handler of a notification that asks a client which never answers ends like a
+// call, and one session cannot have all workers for it, on however many
+// connections.
+func TestNotificationsHoldNoWorkers(t *testing.T) {
+	asking, ended := make(chan struct{}, 10), make(chan error, 10)
+	m := mcp.NewServer(&mcp.Implementation{Name: "test"}, &mcp.ServerOptions{
+		Logger: quiet, ToolTimeout: 200 * time.Millisecond,
+		RootsListChangedHandler: func(ctx context.Context, req *mcp.RootsListChangedRequest) {
+			asking <- struct{}{}
+			_, err := req.Session.ListRoots(ctx, nil)
+			ended <- err
+		},
+	})
+	r := serve(t, &Server{MCP: m, Workers: 8, Queue: 4}) // a share is 3
+	id := r.initializeAs(mcp.Version20251125, asks)
+	r.stream("GET", "", id).prime()
+	for range 6 {
+		if rep := r.do("POST", `{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`, id, "Connection: close"); rep.status != 202 {
+			t.Fatalf("notification: %d", rep.status)
+		}
+	}
+	for range 3 {
+		<-asking
+		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the handler got %v", err)
+		}
+	}
+	await(t, "no worker is held", func() bool { return r.only().owner.Held(pool.Blocking) == 0 })
+	if n := len(asking); n != 0 {
+		t.Errorf("%d more than a share ran", n)
 	}
 }

@@ -297,23 +297,30 @@ func (in *inbound) start(c *call) {
 		c.refuse(in, err)
 		return
 	}
-	owner := &in.conn.owner
 	if c.session != nil && !in.conn.shared() {
 		if err := c.session.enter(c, g.maxInFlight); err != nil {
 			in.conn.exit(c)
 			c.refuse(in, err)
 			return
 		}
-		owner = &c.session.owner
 	}
-	c.owner, c.class = owner, pool.Blocking
+	c.owner, c.class = in.ownerFor(c.session), pool.Blocking
 	if plan.Class == mcp.ClassCPU {
 		c.class = pool.CPU
 	}
 	g.calls.add(c)
-	if err := g.pool.Submit(c.class, owner, c); err != nil {
+	if err := g.pool.Submit(c.class, c.owner, c); err != nil {
 		c.overloaded(err)
 	}
+}
+
+// ownerFor is whose share of the pool a message takes: that of its session where
+// the work goes on without the connection.
+func (in *inbound) ownerFor(s *legacySession) *pool.Owner {
+	if s != nil && !in.conn.shared() {
+		return &s.owner
+	}
+	return &in.conn.owner
 }
 
 // leave detaches the request and moves the views of the call along. The header

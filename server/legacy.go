@@ -272,9 +272,10 @@ func (in *inbound) notified(sess *legacySession, msg *jsonrpc.Message) {
 		in.accepted()
 		return
 	}
+	c.timeout = plan.Timeout
 	in.leave(c)
 	in.stream.Respond(transport.Response{Status: 202})
-	if err := in.gate.pool.Submit(pool.Blocking, &in.conn.owner, notifyTask{c}); err != nil {
+	if err := in.gate.pool.Submit(pool.Blocking, in.ownerFor(sess), notifyTask{c}); err != nil {
 		in.gate.log.Warn("notification dropped", "method", c.mcp.Method, "err", err)
 		in.req.Release()
 	}
@@ -283,10 +284,16 @@ func (in *inbound) notified(sess *legacySession, msg *jsonrpc.Message) {
 // notifyTask runs a notification on a worker.
 type notifyTask struct{ call *call }
 
-// Run implements pool.Task.
+// Run implements pool.Task. The handler may ask the client, which may never
+// answer: it has the time of a call, by a clock of its own, because nobody watches
+// that of a notification.
 func (t notifyTask) Run() {
 	c := t.call
 	defer c.req.Release()
-	defer c.end(context.Canceled)
-	c.gate.mcp.Notified(c, &c.mcp)
+	ctx, cancel := context.Background(), func() {}
+	if c.timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+	}
+	defer cancel()
+	c.gate.mcp.Notified(ctx, &c.mcp)
 }

@@ -25,6 +25,20 @@ func TestInitializeBound(t *testing.T) {
 	}
 }
 
+func TestInitializeValuesBound(t *testing.T) {
+	s := fixture(nil)
+	for _, over := range []int{-1, 0, 1} {
+		c := &client{t: t, s: s, session: s.NewSession("x", &wire{}), notifier: &wire{}}
+		params := `{"protocolVersion":"2025-11-25","capabilities":{"experimental":{"x":[{}]}},"clientInfo":{"name":"n","version":"1"}}`
+		more := maxInitializeValues + over - mostValues([]byte(params))
+		params = strings.Replace(params, `[{}`, `[{}`+strings.Repeat(`,0`, more), 1)
+		out, _ := c.raw(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":` + params + `}`)
+		if ok := strings.Contains(out, `"result"`); ok != (over <= 0) {
+			t.Errorf("%d values over: %.200s", over, out)
+		}
+	}
+}
+
 // Capabilities are declared in their exact names and types, or not at all.
 func TestCapabilitiesAreStrict(t *testing.T) {
 	for caps, want := range map[string]bool{

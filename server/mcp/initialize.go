@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,9 +36,13 @@ func (*InitializeParams) isParams()  {}
 func (*InitializedParams) isParams() {}
 func (*InitializeResult) isResult()  {}
 
-// maxInitialize bounds, in bytes, what a client says of itself: a session keeps
-// it.
-const maxInitialize = 128 << 10
+// What a client says of itself stays with its session, decoded: it is bounded in
+// bytes, and in values, because the shortest ones, such as {}, take 25 times their
+// length in memory.
+const (
+	maxInitialize       = 128 << 10
+	maxInitializeValues = 1024
+)
 
 func decodeInitialize(s *Server, c *Call) (Request, *jsonrpc.Error) {
 	f := newFrame[InitializeParams](s, c)
@@ -46,6 +51,10 @@ func decodeInitialize(s *Server, c *Call) (Request, *jsonrpc.Error) {
 	if len(c.Params) > maxInitialize {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf(
 			"the params of initialize have %d bytes; %d are allowed", len(c.Params), maxInitialize)}
+	}
+	if n := mostValues(c.Params); n > maxInitializeValues {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf(
+			"the params of initialize have up to %d values; %d are allowed", n, maxInitializeValues)}
 	}
 	if err := strict.Unmarshal(c.Params, f.request.Params); err != nil && len(c.Params) > 0 {
 		return nil, invalidParams(c.Method, json.Unmarshal(c.Params, new(InitializeParams)))
@@ -56,6 +65,15 @@ func decodeInitialize(s *Server, c *Call) (Request, *jsonrpc.Error) {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "initialize needs a session"}
 	}
 	return &f.request, nil
+}
+
+// mostValues is how many values there may be in raw, JSON: a few more than there
+// are, as it does not look for strings.
+func mostValues(raw []byte) (n int) {
+	for _, sep := range [...]string{"{", "[", ","} {
+		n += bytes.Count(raw, []byte(sep))
+	}
+	return n
 }
 
 func handleInitialize(_ context.Context, _ string, req Request) (Result, error) {
