@@ -102,7 +102,7 @@ func (p *ssePeer) read() (string, error) {
 func (p *ssePeer) send(msg string) {
 	p.t.Helper()
 	if rep := p.try(msg, p.fields...); rep.status != 202 || rep.body() != "" {
-		p.t.Errorf("POST: %d %s", rep.status, rep.body())
+		p.t.Fatalf("POST: %d %s", rep.status, rep.body())
 	}
 }
 

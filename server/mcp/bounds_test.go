@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -160,6 +161,52 @@ func TestTaskMemoryBound(t *testing.T) {
 	_ = m.Delete(t.Context(), "a")
 	if m.bytes != 0 {
 		t.Errorf("%d bytes are left", m.bytes)
+	}
+}
+
+// A result that there is no room for is not kept: not in the store, and not
+// until a store takes it.
+func TestTaskNoRoom(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		fails bool // the store takes nothing that has ended
+		held  int  // bytes that are taken
+		want  TaskStatus
+	}{
+		{"in memory", false, maxTaskMemory - 1<<20, TaskCompleted},
+		{"not in memory", false, maxTaskMemory, TaskFailed},
+		{"waits for the store", true, maxTaskMemory - 1<<20, TaskCompleted},
+		{"cannot wait for the store", true, maxTaskMemory, TaskFailed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newBrokenStore(func(method string, r *TaskRecord) bool {
+					return c.fails && method == "Put" && r.Status.Final()
+				})
+				o := quiet()
+				o.TaskStore = store
+				d := tasker(t, o, TaskRequired, func(context.Context, *CallToolRequest) (*CallToolResult, error) {
+					return said("done"), nil
+				})
+				table := d.s.tasks
+				if c.fails {
+					table.waiting = c.held
+				} else {
+					store.bytes = c.held
+				}
+				id := d.start(job)
+				d.expect("at its end", id, c.want)
+				store.set(nil)
+				d.s.SweepTasks(t.Context(), time.Now())
+				d.expect("after the sweep", id, c.want)
+				if len(table.lost) != 0 {
+					t.Errorf("%d tasks are lost", len(table.lost))
+				}
+				if c.fails && table.waiting != c.held {
+					t.Errorf("%d bytes wait, want %d", table.waiting, c.held)
+				}
+			})
+		})
 	}
 }
 

@@ -84,7 +84,7 @@ func (s *Server) Listen(ctx context.Context, c *Call, dst []byte) (sub *Subscrip
 		if c.listening != nil {
 			c.listening.Close()
 		}
-		return nil, jsonrpc.AppendError(dst, c.ID, asError(err)), failureStatus(c.rev, err)
+		return nil, jsonrpc.AppendError(dst, c.ID, errorFor(err, c.rev)), failureStatus(c.rev, err)
 	}
 	if c.listening == nil { // middleware kept it from being opened
 		return nil, append(s.appendListenEnd(dst, c.ID), '}'), statusOK

@@ -194,11 +194,27 @@ func (t *taskRun) end(status TaskStatus, result json.RawMessage, failure *jsonrp
 	t.server.tasks.ended(t, err == nil)
 }
 
+// drop fails a task whose result there is no room for.
+func (r *TaskRecord) drop(why error) {
+	r.Status, r.Result, r.StatusMessage = TaskFailed, nil, why.Error()
+	r.Error = errorObject(&jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: r.StatusMessage})
+}
+
 // record is the task as it is now.
 func (t *taskRun) record() TaskRecord {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.rec
+}
+
+// size is the length of the task's result.
+func (t *taskRun) size() int { return len(t.record().Result) }
+
+// drop fails a task that is over, for want of room for its result.
+func (t *taskRun) drop(why error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rec.drop(why)
 }
 
 // create stores a new task, unless it is over already.
@@ -231,6 +247,10 @@ func (t *taskRun) change(ctx context.Context, f func(*TaskRecord) bool) error {
 	}
 	next.Updated = time.Now()
 	err := t.server.tasks.store.Put(ctx, &next)
+	if errors.Is(err, errTaskMemory) {
+		next.drop(err)
+		err = t.server.tasks.store.Put(ctx, &next)
+	}
 	if err != nil && !next.Status.Final() {
 		return err
 	}

@@ -22,6 +22,7 @@ type taskTable struct {
 	running map[string]*taskRun
 	// lost are tasks that are over, which the store has not been told of: it failed.
 	lost    map[string]*taskRun
+	waiting int // bytes of their results
 	stored  map[string]storedTask
 	count   map[string]int // of stored, by principal
 	held    int            // bytes of the arguments of those that run
@@ -96,8 +97,16 @@ func (tt *taskTable) storeLost(ctx context.Context) {
 			return // the failure is in the log
 		}
 		tt.mu.Lock()
-		delete(tt.lost, rec.ID)
+		tt.found(rec.ID)
 		tt.mu.Unlock()
+	}
+}
+
+// found takes a task out of those that are lost. Under mu.
+func (tt *taskTable) found(id string) {
+	if t := tt.lost[id]; t != nil {
+		tt.waiting -= t.size()
+		delete(tt.lost, id)
 	}
 }
 
@@ -173,7 +182,7 @@ func (tt *taskTable) forget(id string) {
 		return
 	}
 	delete(tt.stored, id)
-	delete(tt.lost, id)
+	tt.found(id)
 	if tt.count[st.principal]--; tt.count[st.principal] <= 0 {
 		delete(tt.count, st.principal)
 	}
@@ -231,9 +240,14 @@ func (tt *taskTable) ended(t *taskRun, stored bool) {
 		delete(tt.running, t.id)
 		tt.held -= len(t.call.arguments)
 	}
-	if !stored {
-		tt.lost[t.id] = t
+	if stored {
+		return
 	}
+	if tt.waiting+t.size() > maxTaskMemory {
+		t.drop(errTaskMemory)
+	}
+	tt.waiting += t.size()
+	tt.lost[t.id] = t
 }
 
 // runningFor counts the running tasks of a principal. Under mu.
@@ -326,7 +340,8 @@ type memoryTasks struct {
 	bytes   int // of their results
 }
 
-// maxTaskMemory bounds the results that are kept in memory, in bytes.
+// maxTaskMemory bounds the results that are kept in memory, in bytes: those of a
+// server without another store, and those that a store did not take.
 const maxTaskMemory = 256 << 20
 
 var errTaskMemory = fmt.Errorf("the results of tasks have more than %d bytes together", maxTaskMemory)

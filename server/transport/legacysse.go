@@ -82,13 +82,13 @@ func (h *Handler) openSSE(p *peer, s *httpStream, r *http1.Request) {
 // connects, the server MUST send an endpoint event containing a URI for the
 // client to use for sending messages" (24:basic/transports). Under mu.
 func (s *httpStream) openSession() {
-	s.keep = false // the end of the stream is the end of the Link, and so of the connection
+	s.keep = false      // the end of the stream is the end of the Link, and so of the connection
+	s.session.publish() // before the client learns the id: its first POST may come at once
 	b := buffer.Get()
 	b.B = s.appendStreamHead(b.B, "")
 	b.B = s.appendEvent(b.B, sse.Event{Name: "endpoint", Data: []byte(postPath + "?sessionId=" + s.session.id)})
 	s.send(b, 0)
 	s.state, s.local = streamOpen, false // other goroutines send from here on
-	s.session.publish()
 	s.conn.Post(func(c *loop.Conn) {
 		s.peer.http, s.peer.open = nil, s // as detach does; an answer on the loop comes without
 		c.SetAlarm(c.Now().Add(s.peer.host.cfg.CommentEvery))
