@@ -195,9 +195,10 @@ func (s *Server) Stats() Stats {
 	}
 }
 
-// logAttrs are the limits that a start-up log line names.
+// logAttrs are what a start-up log line names: where it serves, and its limits.
 func (r *runState) logAttrs() []slog.Attr {
 	return []slog.Attr{
+		slog.Any("addrs", r.engine.Addrs()),
 		slog.Int("loops", r.cfg.loops()), slog.Int("gomaxprocs", runtime.GOMAXPROCS(0)),
 		slog.Int("max_connections", r.maxConnections()),
 	}

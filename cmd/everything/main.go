@@ -4,7 +4,7 @@
 // tools, prompts and resources whose names begin with test are the suite's
 // fixtures, and say what its documentation wants them to say.
 //
-//	everything [--listen HOST:PORT | --stdio] [--page N] [--legacy-sse] [--log-level LEVEL]
+//	everything [--listen HOST:PORT | --stdio] [--dir DIR] [--page N] [--legacy-sse] [--log-level LEVEL]
 package main
 
 import (
@@ -33,6 +33,7 @@ const (
 type options struct {
 	listen    string
 	stdio     bool
+	dir       string
 	page      int
 	legacySSE bool
 	logLevel  slog.Level
@@ -55,7 +56,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitUsage
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.logLevel}))
-	srv := &server.Server{Addr: o.listen, MCP: newServer(ctx, o, log), LegacySSE: o.legacySSE, Logger: log}
+	tools := newServer(ctx, o, log)
+	if o.dir != "" {
+		closeDir, err := addDirectory(tools, o.dir)
+		if err != nil {
+			fmt.Fprintln(stderr, "everything: --dir:", err)
+			return exitFailure
+		}
+		defer closeDir()
+	}
+	srv := &server.Server{Addr: o.listen, MCP: tools, LegacySSE: o.legacySSE, Logger: log}
 	srv.Hooks.Started = func(server.Info) {
 		for _, url := range srv.Endpoints() {
 			fmt.Fprintf(stderr, "endpoint   %s\n", url)
@@ -81,6 +91,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` for HTTP and WebSocket")
 	flags.BoolVar(&o.stdio, "stdio", false, "serve on standard input and output instead")
+	flags.StringVar(&o.dir, "dir", "", "serve the files under this `directory` as file:///served/...")
 	flags.IntVar(&o.page, "page", 0, "most entries on a page of a list (default 1000)")
 	flags.BoolVar(&o.legacySSE, "legacy-sse", false, "serve the HTTP+SSE transport of 2024-11-05 too")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least `level` to log: debug, info, warn, error")
@@ -124,6 +135,7 @@ func newServer(ctx context.Context, o options, log *slog.Logger) *mcp.Server {
 	addResources(s)
 	addWatchedResource(ctx, s)
 	addSkills(s)
+	addApps(s)
 	addMethods(s)
 	return s
 }

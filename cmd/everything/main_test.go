@@ -185,6 +185,7 @@ func TestEveryTool(t *testing.T) {
 		want string // in the JSON of the result
 	}{
 		"about":                                      {nil, `"client":"test 1"`},
+		"clock":                                      {nil, `"structuredContent":{"time":"20`},
 		"json_schema_2020_12_tool":                   {object{"phone": "1", "contactMethod": "phone"}, "accepted 2 members"},
 		"test_x_mcp_header":                          {object{"level": 3}, `level 3`},
 		"test_simple_text":                           {nil, "This is a simple text response for testing."},
@@ -287,6 +288,8 @@ func TestEverythingElse(t *testing.T) {
 		{"skills/list", nil, `"skill://write-a-tool/SKILL.md"`},
 		{"skills/get", object{"uri": "skill://release-notes/SKILL.md"}, `"license":"Apache-2.0"`},
 		{"resources/read", object{"uri": "skill://write-a-tool/examples/greet.md"}, "whom to greet"},
+		{"server/discover", nil, `"io.modelcontextprotocol/ui"`},
+		{"resources/read", object{"uri": clockURI}, `"mimeType":"text/html;profile=mcp-app"`},
 		{"example/echo", object{"text": "hi"}, `"text":"hi"`},
 		{"example/echo", object{"text": 1}, "example/echo needs params.text, a string"},
 	} {
@@ -312,6 +315,15 @@ func TestDeclined(t *testing.T) {
 	}
 	call(t, url, "tasks/update", object{"taskId": id, "inputResponses": object{"confirm": no}})
 	wants(t, await(t, url, id), "a.txt was not deleted")
+}
+
+// TestDirectory reads what --dir serves, and nothing else.
+func TestDirectory(t *testing.T) {
+	url := serve(t, "--dir", "skills/write-a-tool")
+	wants(t, finish(t, url, "resources/list", object{}), `"file:///served/SKILL.md"`)
+	wants(t, finish(t, url, "resources/read", object{"uri": "file:///served/examples"}), "file:///served/examples/greet.md")
+	wants(t, finish(t, url, "resources/read", object{"uri": "file:///served/examples/greet.md"}), "whom to greet")
+	wants(t, finish(t, url, "resources/read", object{"uri": "file:///served/../../main.go"}), "Resource not found")
 }
 
 // TestWatch waits for the resource that changes by itself.
@@ -372,6 +384,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"--page", "-1"}, exitUsage, "--page: -1 is negative"},
 		{[]string{"--log-level", "loud"}, exitUsage, "log-level"},
 		{[]string{"mcp"}, exitUsage, `unexpected argument "mcp"`},
+		{[]string{"--dir", "nowhere"}, exitFailure, "--dir: open"},
+		{[]string{"--dir", "main.go"}, exitFailure, "not a directory"},
 		{[]string{"--listen", "nowhere"}, exitFailure, "nowhere"},
 	} {
 		var stderr bytes.Buffer

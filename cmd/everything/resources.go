@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,23 @@ func templateData(_ context.Context, req *mcp.ReadResourceRequest) (*mcp.ReadRes
 		return nil, err
 	}
 	return contents(&mcp.ResourceContents{Text: string(data)})
+}
+
+// addDirectory serves the files under dir: nothing outside of it can be reached.
+// closeDir ends that.
+func addDirectory(s *mcp.Server, dir string) (closeDir func(), err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	closeDir = func() { _ = root.Close() } // it was only read
+	if err := s.AddDirectory(&mcp.Directory{
+		URI: "file:///served/", Root: root, Name: "served", Description: "The files that --dir names.", List: true,
+	}); err != nil {
+		closeDir()
+		return nil, err
+	}
+	return closeDir, nil
 }
 
 // addWatchedResource adds a resource that changes every two seconds until ctx

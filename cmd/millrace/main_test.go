@@ -309,3 +309,16 @@ func TestStdio(t *testing.T) {
 		}
 	}
 }
+
+// A server without tools is nearly always a flag forgotten.
+func TestNoTools(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want bool
+	}{{[]string{"stdio"}, true}, {[]string{"stdio", "--demo"}, false}} {
+		_, _, stderr := program(t, "", tt.args...)
+		if got := strings.Contains(stderr, "there are no tools: --demo"); got != tt.want {
+			t.Errorf("%q: a warning is %v, want %v: %s", tt.args, got, tt.want, stderr)
+		}
+	}
+}

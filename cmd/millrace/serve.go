@@ -230,6 +230,8 @@ func (f *toolFlags) tools(log logger, store mcp.TaskStore) *mcp.Server {
 		&mcp.ServerOptions{ToolTimeout: f.ToolTimeout, Logger: log, TaskStore: store})
 	if f.Demo {
 		addDemoTools(s)
+	} else {
+		log.Warn("there are no tools: --demo serves built-in ones, and a program of yours is what serves others (see Write a tool in the README)")
 	}
 	return s
 }
