@@ -57,7 +57,9 @@ func TestCapabilitiesAreStrict(t *testing.T) {
 }
 
 func TestWatchedBytes(t *testing.T) {
-	s := fixture(nil)
+	o, subscribed := quiet(), 0
+	o.SubscribeHandler = func(context.Context, *SubscribeRequest) error { subscribed++; return nil }
+	s := fixture(o)
 	s.AddResourceTemplate(&ResourceTemplate{Name: "all", URITemplate: "all:{+x}"},
 		func(context.Context, *ReadResourceRequest) (*ReadResourceResult, error) { return nil, nil })
 	uri := func(n, size int) string { return fmt.Sprintf("all:%0*d", size-len("all:"), n) }
@@ -68,6 +70,9 @@ func TestWatchedBytes(t *testing.T) {
 		if ok := strings.Contains(out, `"result"`); ok != (i < maxWatchedBytes/size) {
 			t.Fatalf("resource %d: %.200s", i, out)
 		}
+	}
+	if subscribed != maxWatchedBytes/size {
+		t.Errorf("the handler was called %d times", subscribed)
 	}
 	session.ask("resources/unsubscribe", `"uri":"`+uri(0, size)+`"`)
 	if out := session.ask("resources/subscribe", `"uri":"`+uri(0, size)+`"`); !strings.Contains(out, `"result"`) {
