@@ -142,3 +142,35 @@ func TestNotificationsHoldNoWorkers(t *testing.T) {
 		t.Errorf("%d more than a share ran", n)
 	}
 }
+
+// What a client has answered counts while its call waits for the next answer.
+func TestWaitingAnswersBound(t *testing.T) {
+	tl := newTools()
+	tl.add("twice", time.Minute, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		for _, key := range []string{"a", "b"} {
+			if _, err := req.ListRoots(ctx, key); err != nil {
+				return said(err.Error()), nil
+			}
+		}
+		return said("done"), nil
+	})
+	r := serve(t, &Server{MCP: tl.mcp})
+	p := r.dial()
+	handshakeAs(t, p, mcp.Version20251125, asks)
+	w := &r.running.Load().gate.waits
+	const answer = `{"roots":[]}`
+	for _, over := range []int{0, 1} {
+		msg := toolCall("1", "twice")
+		w.mu.Lock()
+		w.bytes = maxWaitingBytes - len(msg) - len(answer) + over
+		w.mu.Unlock()
+		p.send(msg)
+		p.send(`{"jsonrpc":"2.0","id":` + questionID(t, mustRead(t, p)) + `,"result":` + answer + `}`)
+		if over > 0 {
+			want(t, p, textResult("1", errManyWait.Error()))
+			continue
+		}
+		p.send(`{"jsonrpc":"2.0","id":` + questionID(t, mustRead(t, p)) + `,"result":` + answer + `}`)
+		want(t, p, textResult("1", "done"))
+	}
+}

@@ -42,7 +42,8 @@ type call struct {
 	paused  atomic.Int64
 	// handed: the answer is out while the handler goes on, as a task.
 	handed atomic.Bool
-	asked  atomic.Bool // the handler has asked its client
+	asked  atomic.Bool  // the handler has asked its client
+	given  atomic.Int64 // bytes of the answers, which the handler may ask for again
 
 	state atomic.Uint32
 	// ending keeps the end of a call, by anything but its result, apart from a

@@ -138,7 +138,9 @@ func (c *call) Request(ctx context.Context, method string, params []byte) (json.
 	stop := context.AfterFunc(c, cancel) // nobody needs the answer when the call is over
 	defer stop()
 	c.asked.Store(true)
-	return c.session.asked.ask(ctx, c, method, params)
+	raw, err := c.session.asked.ask(ctx, c, method, params)
+	c.given.Add(int64(len(raw)))
+	return raw, err
 }
 
 // withdraw ends the questions of a call that is over but for what its client is
@@ -172,11 +174,11 @@ func (c *call) Wait(wait func()) error {
 		return errManyWait
 	}
 	defer c.startClock()
-	client := c.client()
-	if !c.gate.waits.enter(client, c.size) {
+	client, size := c.client(), c.size+int(c.given.Load())
+	if !c.gate.waits.enter(client, size) {
 		return errManyWait
 	}
-	defer c.gate.waits.leave(client, c.size)
+	defer c.gate.waits.leave(client, size)
 	if err := c.gate.pool.Suspend(c.class, c.owner, wait); err != nil {
 		return fmt.Errorf("too many requests wait for their users (of all clients together): %w", err)
 	}
@@ -201,7 +203,7 @@ func (c *call) client() string {
 }
 
 // waits counts the goroutines that wait for a person, by client, and the bytes
-// of the messages that wait with them. Any goroutine.
+// of the messages, and of earlier answers, that wait with them. Any goroutine.
 type waits struct {
 	mu    sync.Mutex
 	n     map[string]int

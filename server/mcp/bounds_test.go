@@ -57,7 +57,9 @@ func TestCapabilitiesAreStrict(t *testing.T) {
 }
 
 func TestWatchedBytes(t *testing.T) {
-	s := fixture(nil)
+	o, subscribed := quiet(), 0
+	o.SubscribeHandler = func(context.Context, *SubscribeRequest) error { subscribed++; return nil }
+	s := fixture(o)
 	s.AddResourceTemplate(&ResourceTemplate{Name: "all", URITemplate: "all:{+x}"},
 		func(context.Context, *ReadResourceRequest) (*ReadResourceResult, error) { return nil, nil })
 	uri := func(n, size int) string { return fmt.Sprintf("all:%0*d", size-len("all:"), n) }
@@ -68,6 +70,9 @@ func TestWatchedBytes(t *testing.T) {
 		if ok := strings.Contains(out, `"result"`); ok != (i < maxWatchedBytes/size) {
 			t.Fatalf("resource %d: %.200s", i, out)
 		}
+	}
+	if subscribed != maxWatchedBytes/size {
+		t.Errorf("the handler was called %d times", subscribed)
 	}
 	session.ask("resources/unsubscribe", `"uri":"`+uri(0, size)+`"`)
 	if out := session.ask("resources/subscribe", `"uri":"`+uri(0, size)+`"`); !strings.Contains(out, `"result"`) {
@@ -164,52 +169,6 @@ func TestTaskMemoryBound(t *testing.T) {
 	}
 }
 
-// A result that there is no room for is not kept: not in the store, and not
-// until a store takes it.
-func TestTaskNoRoom(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		fails bool // the store takes nothing that has ended
-		held  int  // bytes that are taken
-		want  TaskStatus
-	}{
-		{"in memory", false, maxTaskMemory - 1<<20, TaskCompleted},
-		{"not in memory", false, maxTaskMemory, TaskFailed},
-		{"waits for the store", true, maxTaskMemory - 1<<20, TaskCompleted},
-		{"cannot wait for the store", true, maxTaskMemory, TaskFailed},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				store := newBrokenStore(func(method string, r *TaskRecord) bool {
-					return c.fails && method == "Put" && r.Status.Final()
-				})
-				o := quiet()
-				o.TaskStore = store
-				d := tasker(t, o, TaskRequired, func(context.Context, *CallToolRequest) (*CallToolResult, error) {
-					return said("done"), nil
-				})
-				table := d.s.tasks
-				if c.fails {
-					table.waiting = c.held
-				} else {
-					store.bytes = c.held
-				}
-				id := d.start(job)
-				d.expect("at its end", id, c.want)
-				store.set(nil)
-				d.s.SweepTasks(t.Context(), time.Now())
-				d.expect("after the sweep", id, c.want)
-				if len(table.lost) != 0 {
-					t.Errorf("%d tasks are lost", len(table.lost))
-				}
-				if c.fails && table.waiting != c.held {
-					t.Errorf("%d bytes wait, want %d", table.waiting, c.held)
-				}
-			})
-		})
-	}
-}
-
 func TestTaskResultBound(t *testing.T) {
 	for _, over := range []int{-1, 0, 1} {
 		s := empty(quiet())
@@ -251,4 +210,117 @@ func TestListenToEndedTask(t *testing.T) {
 	if len(told) != 2 || !strings.Contains(told[0], "acknowledged") || !strings.Contains(told[1], `"notifications/tasks"`) || !strings.Contains(told[1], `"completed"`) {
 		t.Errorf("told %v", told)
 	}
+}
+
+// A handler that does not look at its context keeps its place among the running
+// tasks when its task is cancelled: it still has a worker.
+func TestCancelledTaskKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := quiet()
+		o.MaxRunningTasks = 1
+		end := make(chan struct{})
+		c := tasker(t, o, TaskRequired, func(context.Context, *CallToolRequest) (*CallToolResult, error) {
+			<-end
+			return said("done"), nil
+		})
+		id := c.start(job)
+		c.ask("tasks/cancel", `"taskId":"`+id+`"`)
+		c.expect("cancelled", id, TaskCancelled)
+		if out := c.ask("tools/call", job); !strings.Contains(out, "too many tasks run at once") {
+			t.Errorf("beside a handler that goes on: %s", out)
+		}
+		close(end)
+		synctest.Wait()
+		c.expect("still cancelled", id, TaskCancelled)
+		c.start(job)
+		synctest.Wait()
+		if tt := c.s.tasks; len(tt.running) != 0 || tt.held != 0 {
+			t.Errorf("%d tasks run, %d bytes are held", len(tt.running), tt.held)
+		}
+	})
+}
+
+// The answers that a running task was given are bounded with its arguments.
+func TestTaskAnswersBound(t *testing.T) {
+	for _, over := range []int{-1, 0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			c := tasker(t, nil, TaskRequired, func(ctx context.Context, req *CallToolRequest) (*CallToolResult, error) {
+				if _, err := req.Elicit(ctx, "a", form("name")); err != nil {
+					return nil, err
+				}
+				return untilCancelled(ctx, req)
+			})
+			id := c.start(job)
+			const answer = `{"action":"cancel"}`
+			tt := c.s.tasks
+			tt.mu.Lock()
+			other := maxTaskHeld - tt.held - len(answer) + over
+			tt.held += other
+			tt.mu.Unlock()
+			if v := c.update(id, `{"a":`+answer+`}`); (v.Error == nil) != (over <= 0) {
+				t.Errorf("%d bytes over: %+v", over, v.Error)
+			}
+			want := TaskWorking
+			if over > 0 {
+				want = TaskInputRequired // it can be answered again
+			}
+			c.expect("answered", id, want)
+			c.ask("tasks/cancel", `"taskId":"`+id+`"`)
+			synctest.Wait()
+			if tt.held != other {
+				t.Errorf("%d bytes over: %d bytes stay held", over, tt.held-other)
+			}
+		})
+	}
+}
+
+// Results that a store does not take are kept until it does, within a bound; then
+// their task fails.
+func TestLostResultsBound(t *testing.T) {
+	for _, over := range []int{-1, 0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newBrokenStore(nil)
+			o := quiet()
+			o.TaskStore = store
+			end := make(chan struct{})
+			c := tasker(t, o, TaskRequired, func(context.Context, *CallToolRequest) (*CallToolResult, error) {
+				<-end
+				return said("done"), nil
+			})
+			raw, _ := c.s.appendResult(nil, said("done"), newest)
+			size := len(raw)
+			id := c.start(job)
+			tt := c.s.tasks
+			tt.lostBytes = maxLostResults - size + over
+			store.set(func(method string, _ *TaskRecord) bool { return method == "Put" })
+			close(end)
+			want := TaskCompleted
+			if over > 0 {
+				want = TaskFailed
+			}
+			v := c.expect("lost", id, want)
+			if over > 0 && (v.Result.Error == nil || strings.Contains(v.Result.Error.Message, errStore.Error())) {
+				t.Errorf("error: %+v", v.Result.Error)
+			}
+			store.set(nil)
+			c.s.SweepTasks(t.Context(), time.Now())
+			if tt.lostBytes != maxLostResults-size+over || len(tt.lost) != 0 {
+				t.Errorf("%d bytes over: %d tasks are lost, %d bytes", over, len(tt.lost), tt.lostBytes-(maxLostResults-size+over))
+			}
+			c.expect("stored", id, want)
+		})
+	}
+}
+
+// Who looks at a task waits for nobody that changes it: that may be a store.
+func TestTaskIsReadWithoutWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := tasker(t, nil, TaskRequired, untilCancelled)
+		id := c.start(job)
+		run, _ := c.s.tasks.find(id, "")
+		run.mu.Lock()
+		c.expect("while it is changed", id, TaskWorking)
+		run.mu.Unlock()
+		c.s.StopTasks()
+	})
 }

@@ -208,18 +208,25 @@ func handleSubscribe(ctx context.Context, _ string, request Request) (Result, er
 	if !s.exists(ctx, req.caller(), uri) {
 		return nil, notFoundFor(ResourceNotFoundError(uri), req.Session.call.rev)
 	}
+	if !req.Session.sessionState.mayWatch(uri) { // or what the handler does for it would have no bound
+		return nil, errWatchesTooMuch()
+	}
 	if h := s.opts.SubscribeHandler; h != nil {
 		if err := h(ctx, req); err != nil {
 			return nil, err
 		}
 	}
 	if !req.Session.sessionState.watch(s, uri) {
-		return nil, &jsonrpc.Error{
-			Code:    jsonrpc.CodeInvalidRequest,
-			Message: fmt.Sprintf("a session may subscribe to %d resources, with URIs of %d bytes together", maxWatched, maxWatchedBytes),
-		}
+		return nil, errWatchesTooMuch()
 	}
 	return &emptyResult{}, nil
+}
+
+func errWatchesTooMuch() error {
+	return &jsonrpc.Error{
+		Code:    jsonrpc.CodeInvalidRequest,
+		Message: fmt.Sprintf("a session may subscribe to %d resources, with URIs of %d bytes together", maxWatched, maxWatchedBytes),
+	}
 }
 
 func handleUnsubscribe(ctx context.Context, _ string, request Request) (Result, error) {
@@ -241,10 +248,10 @@ func (st *sessionState) watch(s *Server, uri string) bool {
 	if st.detached {
 		return true // the session has ended meanwhile: nobody is left to tell
 	}
+	if !st.hasRoom(uri) {
+		return false
+	}
 	if _, ok := st.watched[uri]; !ok {
-		if len(st.watched) >= maxWatched || st.watchedBytes+len(uri) > maxWatchedBytes {
-			return false
-		}
 		if st.watched == nil {
 			st.watched = make(map[string]struct{})
 		}
@@ -253,6 +260,19 @@ func (st *sessionState) watch(s *Server, uri string) bool {
 	}
 	s.hub.add(topic{methodResourceUpdated, uri}, st)
 	return true
+}
+
+// mayWatch reports whether a session may subscribe to a resource as things are.
+func (st *sessionState) mayWatch(uri string) bool {
+	st.opening.Lock()
+	defer st.opening.Unlock()
+	return st.hasRoom(uri)
+}
+
+// hasRoom is mayWatch under opening.
+func (st *sessionState) hasRoom(uri string) bool {
+	_, ok := st.watched[uri]
+	return ok || len(st.watched) < maxWatched && st.watchedBytes+len(uri) <= maxWatchedBytes
 }
 
 func (st *sessionState) unwatch(s *Server, uri string) {

@@ -1,13 +1,16 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"millrace/codec/jsonrpc"
@@ -85,14 +88,17 @@ type taskRun struct {
 	ctx    context.Context
 	stop   context.CancelFunc
 
-	mu   sync.Mutex // also keeps the writes to the store in order
-	rec  TaskRecord
+	mu   sync.Mutex                 // also keeps the writes to the store in order
+	rec  atomic.Pointer[TaskRecord] // changed under mu, never in place; read without, by event loops too
 	open map[string]*taskQuestion
+
+	held int // bytes of its arguments and of the answers it was given; of the table
 }
 
 // taskQuestion is a question of a task that waits for its answer.
 type taskQuestion struct {
 	request  InputRequest
+	encoded  []byte
 	asking   int           // how many wait; under mu of the task
 	answered chan struct{} // closed when there is an answer
 	answer   InputResponse
@@ -113,15 +119,16 @@ func (a *activeCall) startTask(o *TaskOptions) (context.Context, error) {
 	s := a.server
 	now := time.Now()
 	t := &taskRun{server: s, id: rand.Text(), call: a, host: a.host}
-	t.rec = TaskRecord{
+	rec := &TaskRecord{
 		ID: t.id, Principal: a.principal.ID, Tool: a.tool.tool.Name,
 		Status: TaskWorking, StatusMessage: o.StatusMessage, Created: now, Updated: now,
 		TTL: max(orDefault(o.TTL, s.opts.TaskTTL), 0), PollInterval: orDefault(o.PollInterval, s.opts.TaskPollInterval),
 	}
-	handle := t.rec // StopTasks may change t.rec from now on
-	t.ctx, t.stop = context.WithCancel(context.Background())
-	if t.rec.TTL > 0 {
-		t.ctx, t.stop = context.WithDeadline(context.Background(), now.Add(t.rec.TTL))
+	t.rec.Store(rec)
+	if rec.TTL > 0 {
+		t.ctx, t.stop = context.WithDeadline(context.Background(), now.Add(rec.TTL))
+	} else {
+		t.ctx, t.stop = context.WithCancel(context.Background())
 	}
 	// "A server MUST NOT return CreateTaskResult until the task is durably created".
 	if err := s.tasks.start(t); err != nil {
@@ -132,10 +139,11 @@ func (a *activeCall) startTask(o *TaskOptions) (context.Context, error) {
 	a.run = t
 	a.mu.Unlock()
 	msg := jsonrpc.AppendResultHead(nil, a.id)
-	msg, err := s.appendResult(msg, &TaskResult{Task: &handle, handle: true}, a.rev)
+	msg, err := s.appendResult(msg, &TaskResult{Task: rec, handle: true}, a.rev)
 	if err != nil || !a.host.Answer(append(msg, '}')) {
 		// Nobody is left who could ask for the task.
-		t.end(TaskCancelled, nil, nil)
+		_ = t.end(TaskCancelled, nil, nil)
+		s.tasks.left(t)
 		return nil, context.Canceled
 	}
 	return t.ctx, nil
@@ -155,6 +163,7 @@ func (a *activeCall) finishTask(res Result, failed error, done bool) {
 	if t == nil {
 		return
 	}
+	defer t.server.tasks.left(t)
 	switch {
 	case !done:
 		failed = &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "the tool failed because of an internal error"}
@@ -166,19 +175,23 @@ func (a *activeCall) finishTask(res Result, failed error, done bool) {
 		case len(raw) > maxTaskResult:
 			failed = fmt.Errorf("the tool returned a result of %d bytes; %d can be kept", len(raw), maxTaskResult)
 		default:
-			t.end(TaskCompleted, raw, nil)
-			return
+			if t.end(TaskCompleted, raw, nil) == nil {
+				return
+			}
+			failed = errors.New("the result of the tool could not be kept")
 		}
 	}
-	t.end(TaskFailed, nil, errorFor(failed, a.rev))
+	_ = t.end(TaskFailed, nil, errorFor(failed, a.rev)) // there is no result to lose
 }
 
 // maxTaskResult is how many bytes the result of a task may have, encoded: what a
 // store is sure to take.
 const maxTaskResult = 7 << 20
 
-// end brings the task into a final state, unless it is in one.
-func (t *taskRun) end(status TaskStatus, result json.RawMessage, failure *jsonrpc.Error) {
+// end brings the task into a final state, unless it is in one. When it was not
+// stored it counts in this process all the same, but for an error: then there is no
+// room for its result, and the task is as it was.
+func (t *taskRun) end(status TaskStatus, result json.RawMessage, failure *jsonrpc.Error) error {
 	err := t.change(context.Background(), func(rec *TaskRecord) bool {
 		rec.Status, rec.Result, rec.InputRequests = status, result, nil
 		if failure != nil {
@@ -190,41 +203,25 @@ func (t *taskRun) end(status TaskStatus, result json.RawMessage, failure *jsonrp
 	if err != nil {
 		t.server.log.Error("mcp: the end of a task was not stored", "tool", t.call.tool.tool.Name, "err", err)
 	}
+	if !t.record().Status.Final() {
+		return err
+	}
 	t.stop()
-	t.server.tasks.ended(t, err == nil)
+	return nil
 }
 
-// drop fails a task whose result there is no room for.
-func (r *TaskRecord) drop(why error) {
-	r.Status, r.Result, r.StatusMessage = TaskFailed, nil, why.Error()
-	r.Error = errorObject(&jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: r.StatusMessage})
-}
-
-// record is the task as it is now.
-func (t *taskRun) record() TaskRecord {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.rec
-}
-
-// size is the length of the task's result.
-func (t *taskRun) size() int { return len(t.record().Result) }
-
-// drop fails a task that is over, for want of room for its result.
-func (t *taskRun) drop(why error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.rec.drop(why)
-}
+// record is the task as it is now. It must not be changed.
+func (t *taskRun) record() *TaskRecord { return t.rec.Load() }
 
 // create stores a new task, unless it is over already.
 func (t *taskRun) create() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.rec.Status.Final() {
+	rec := *t.record()
+	if rec.Status.Final() {
 		return nil
 	}
-	return t.server.tasks.store.Put(t.ctx, &t.rec)
+	return t.server.tasks.store.Put(t.ctx, &rec)
 }
 
 // errorObject is e as JSON.
@@ -238,23 +235,19 @@ func errorObject(e *jsonrpc.Error) json.RawMessage {
 func (t *taskRun) change(ctx context.Context, f func(*TaskRecord) bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.rec.Status.Final() {
+	next := *t.record()
+	if next.Status.Final() {
 		return nil
 	}
-	next := t.rec
 	if !f(&next) {
 		return nil
 	}
 	next.Updated = time.Now()
 	err := t.server.tasks.store.Put(ctx, &next)
-	if errors.Is(err, errTaskMemory) {
-		next.drop(err)
-		err = t.server.tasks.store.Put(ctx, &next)
-	}
-	if err != nil && !next.Status.Final() {
+	if err != nil && !(next.Status.Final() && t.server.tasks.lose(t, len(next.Result))) {
 		return err
 	}
-	t.rec = next // a final state counts in this process, stored or not
+	t.rec.Store(&next) // a final state counts in this process, stored or not
 	t.server.publishTask(&next)
 	return err
 }
@@ -301,8 +294,14 @@ func (t *taskRun) await(ctx context.Context, questions InputRequestMap) (InputRe
 // what is being asked already waits for the same answer: "A server ... MUST NOT
 // use the same key to refer to two distinct requests over a task's lifetime".
 func (t *taskRun) pose(ctx context.Context, questions InputRequestMap) (answers InputResponseMap, waiting map[string]*taskQuestion, err error) {
+	// Before the lock: what encodes may be user code.
+	encoded := make(map[string][]byte, len(questions))
+	for key, q := range questions {
+		if encoded[key], err = appendInputRequest(nil, q, newest); err != nil {
+			return nil, nil, fmt.Errorf("inputRequests[%q]: %w", key, err)
+		}
+	}
 	waiting = make(map[string]*taskQuestion)
-	var failed error
 	err = t.change(ctx, func(rec *TaskRecord) bool {
 		if t.open == nil {
 			t.open = make(map[string]*taskQuestion)
@@ -311,19 +310,17 @@ func (t *taskRun) pose(ctx context.Context, questions InputRequestMap) (answers 
 		answers, missing = t.call.conversation().known(questions)
 		for key, q := range missing {
 			if t.open[key] == nil {
-				t.open[key] = &taskQuestion{request: q, answered: make(chan struct{})}
+				t.open[key] = &taskQuestion{request: q, encoded: encoded[key], answered: make(chan struct{})}
 			}
 			t.open[key].asking++
 			waiting[key] = t.open[key]
 		}
-		failed = t.show(rec)
-		return failed == nil
+		t.show(rec)
+		return true
 	})
 	switch {
 	case err != nil:
 		return nil, waiting, fmt.Errorf("storing the task: %w", err)
-	case failed != nil:
-		return nil, waiting, failed
 	case answers == nil: // the task is over, and its context ends
 		return nil, nil, context.Canceled
 	}
@@ -343,7 +340,8 @@ func (t *taskRun) withdraw(waiting map[string]*taskQuestion) {
 				withdrawn = true
 			}
 		}
-		return withdrawn && t.show(rec) == nil
+		t.show(rec)
+		return withdrawn
 	})
 	if err != nil {
 		t.server.log.Error("mcp: a task was not stored", "tool", t.call.tool.tool.Name, "err", err)
@@ -351,62 +349,70 @@ func (t *taskRun) withdraw(waiting map[string]*taskQuestion) {
 }
 
 // show puts the open questions into a record. Under mu.
-func (t *taskRun) show(rec *TaskRecord) error {
+func (t *taskRun) show(rec *TaskRecord) {
 	if len(t.open) == 0 {
 		rec.Status, rec.InputRequests = TaskWorking, nil
-		return nil
+		return
 	}
-	requests := make(InputRequestMap, len(t.open))
-	for key, q := range t.open {
-		requests[key] = q.request
+	raw := []byte{'{'}
+	for _, key := range sortedKeys(t.open) {
+		raw = append(jsonrpc.AppendString(raw, key), ':')
+		raw = append(append(raw, t.open[key].encoded...), ',')
 	}
-	raw, err := appendInputRequired(nil, requests, "", newest)
-	if err != nil {
-		return err
-	}
-	raw = raw[len(`"inputRequests":`) : len(raw)-1]
+	raw[len(raw)-1] = '}'
 	rec.Status, rec.InputRequests = TaskInputRequired, raw
-	return nil
 }
 
 // answer takes the answers of a tasks/update: "A server SHOULD ignore any
 // inputResponses responses mapped to a key that is not currently outstanding".
 func (t *taskRun) answer(ctx context.Context, given map[string]json.RawMessage) error {
-	type match struct {
-		key    string
-		q      *taskQuestion
-		answer InputResponse
-	}
 	t.mu.Lock()
-	var matched []match
-	for key, raw := range given {
-		q := t.open[key]
-		if q == nil {
-			continue
-		}
-		answer, err := parseInputResponse(q.request, raw)
-		if err != nil {
-			t.mu.Unlock()
-			return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("inputResponses[%q]: %v", key, err)}
-		}
-		matched = append(matched, match{key, q, answer})
-	}
-	for _, m := range matched {
-		// In this order, or the same could be asked anew in between.
-		t.call.conversation().remember(m.key, append(json.RawMessage(nil), given[m.key]...))
-		delete(t.open, m.key)
-	}
+	open := maps.Clone(t.open)
 	t.mu.Unlock()
-	if len(matched) == 0 {
-		return nil
+	parsed := make(map[string]InputResponse)
+	for key, raw := range given { // without the lock: they may be long
+		if q := open[key]; q != nil {
+			answer, err := parseInputResponse(q.request, raw)
+			if err != nil {
+				return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("inputResponses[%q]: %v", key, err)}
+			}
+			parsed[key] = answer
+		}
 	}
-	err := t.change(ctx, func(rec *TaskRecord) bool { return t.show(rec) == nil })
-	for _, m := range matched {
-		m.q.answer = m.answer
-		close(m.q.answered)
+	matched, err := t.accept(given, parsed, open)
+	if err != nil || len(matched) == 0 {
+		return err
+	}
+	err = t.change(ctx, func(rec *TaskRecord) bool { t.show(rec); return true })
+	for key, q := range matched {
+		q.answer = parsed[key]
+		close(q.answered)
 	}
 	if err != nil {
 		t.server.log.LogAttrs(ctx, slog.LevelError, "mcp: a task was not stored", slog.Any("err", err))
 	}
 	return nil
+}
+
+// accept remembers the answers to those questions of open that still are, and
+// returns these. The error is for answers that there is no room for.
+func (t *taskRun) accept(given map[string]json.RawMessage, parsed map[string]InputResponse, open map[string]*taskQuestion) (map[string]*taskQuestion, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	matched, size := make(map[string]*taskQuestion), 0
+	for key := range parsed {
+		if t.open[key] == open[key] {
+			matched[key] = open[key]
+			size += len(given[key])
+		}
+	}
+	if !t.server.tasks.hold(t, size) {
+		return nil, &jsonrpc.Error{Code: codeTooMany, Message: "the arguments and answers of running tasks take too much memory"}
+	}
+	for key := range matched {
+		// In this order, or the same could be asked anew in between.
+		t.call.conversation().remember(key, bytes.Clone(given[key]))
+		delete(t.open, key)
+	}
+	return matched, nil
 }

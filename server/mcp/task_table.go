@@ -21,13 +21,13 @@ type taskTable struct {
 	mu      sync.Mutex
 	running map[string]*taskRun
 	// lost are tasks that are over, which the store has not been told of: it failed.
-	lost    map[string]*taskRun
-	waiting int // bytes of their results
-	stored  map[string]storedTask
-	count   map[string]int // of stored, by principal
-	held    int            // bytes of the arguments of those that run
-	workers int            // that tasks may hold; 0: as many as there are
-	stopped bool
+	lost      map[string]*taskRun
+	lostBytes int // of their results
+	stored    map[string]storedTask
+	count     map[string]int // of stored, by principal
+	held      int            // bytes of the arguments of those that run
+	workers   int            // that tasks may hold; 0: as many as there are
+	stopped   bool
 }
 
 // storedTask is what is known of a task without asking the store.
@@ -92,21 +92,13 @@ func (tt *taskTable) storeLost(ctx context.Context) {
 	}
 	tt.mu.Unlock()
 	for _, t := range lost {
-		rec := t.record()
+		rec := *t.record()
 		if tt.store.Put(ctx, &rec) != nil {
 			return // the failure is in the log
 		}
 		tt.mu.Lock()
 		tt.found(rec.ID)
 		tt.mu.Unlock()
-	}
-}
-
-// found takes a task out of those that are lost. Under mu.
-func (tt *taskTable) found(id string) {
-	if t := tt.lost[id]; t != nil {
-		tt.waiting -= t.size()
-		delete(tt.lost, id)
 	}
 }
 
@@ -121,7 +113,7 @@ func (s *Server) StopTasks() {
 	}
 	s.tasks.mu.Unlock()
 	for _, t := range running {
-		t.end(TaskFailed, nil, &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "the server was stopped while the task was working"})
+		_ = t.end(TaskFailed, nil, &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "the server was stopped while the task was working"})
 	}
 }
 
@@ -203,52 +195,71 @@ func (tt *taskTable) expired(now time.Time) (ids []string) {
 
 // start stores a new task.
 func (tt *taskTable) start(t *taskRun) error {
-	most := tt.server.opts.MaxTasks
+	most, rec := tt.server.opts.MaxTasks, t.record()
 	tt.mu.Lock()
 	var refused string
 	switch {
 	case tt.stopped:
 		refused = "the server is stopping and takes no new tasks"
-	case tt.count[t.rec.Principal] >= most:
+	case tt.count[rec.Principal] >= most:
 		refused = fmt.Sprintf("too many tasks: %d are kept", most)
-	case tt.runningFor(t.rec.Principal) >= tt.server.opts.MaxRunningTasks || tt.workers > 0 && len(tt.running) >= tt.workers:
+	case tt.runningFor(rec.Principal) >= tt.server.opts.MaxRunningTasks || tt.workers > 0 && len(tt.running) >= tt.workers:
 		refused = "too many tasks run at once"
-	case tt.held+len(t.call.arguments) > maxTaskArguments:
-		refused = "the arguments of running tasks take too much memory"
+	case !tt.holdLocked(t, len(t.call.arguments)):
+		refused = "the arguments and answers of running tasks take too much memory"
 	}
 	if refused != "" {
 		tt.mu.Unlock()
 		return fmt.Errorf("%w: %w", ErrNoTask, &jsonrpc.Error{Code: codeTooMany, Message: refused})
 	}
-	tt.noteLocked(&t.rec)
-	tt.running[t.rec.ID] = t
-	tt.held += len(t.call.arguments)
+	tt.noteLocked(rec)
+	tt.running[t.id] = t
 	tt.mu.Unlock()
 	if err := t.create(); err != nil {
-		tt.ended(t, true)
+		tt.left(t)
 		tt.forget(t.id)
 		return fmt.Errorf("storing the task: %w", err)
 	}
 	return nil
 }
 
-// ended takes a task out of those that run.
-func (tt *taskTable) ended(t *taskRun, stored bool) {
+// left takes a task out of those that run: its handler has returned. One that is
+// over for its client counts until then, as its handler has a worker and its
+// arguments.
+func (tt *taskTable) left(t *taskRun) {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
 	if tt.running[t.id] == t {
 		delete(tt.running, t.id)
-		tt.held -= len(t.call.arguments)
+		tt.held -= t.held
 	}
-	if stored {
-		return
-	}
-	if tt.waiting+t.size() > maxTaskMemory {
-		t.drop(errTaskMemory)
-	}
-	tt.waiting += t.size()
-	tt.lost[t.id] = t
 }
+
+// lose remembers a task that is over, which the store was not told of, with the
+// given bytes of result. It is false when results that were lost take too much
+// memory.
+func (tt *taskTable) lose(t *taskRun, result int) bool {
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	if result > 0 && tt.lostBytes+result > maxLostResults {
+		return false
+	}
+	tt.lost[t.id] = t
+	tt.lostBytes += result
+	return true
+}
+
+// found undoes lose: the store knows the task, or it is forgotten. Under mu.
+func (tt *taskTable) found(id string) {
+	if t := tt.lost[id]; t != nil {
+		tt.lostBytes -= len(t.record().Result)
+		delete(tt.lost, id)
+	}
+}
+
+// maxLostResults bounds the results that are kept here until a store that fails
+// takes them, in bytes.
+const maxLostResults = 32 << 20
 
 // runningFor counts the running tasks of a principal. Under mu.
 func (tt *taskTable) runningFor(principal string) (n int) {
@@ -260,8 +271,26 @@ func (tt *taskTable) runningFor(principal string) (n int) {
 	return n
 }
 
-// maxTaskArguments bounds the arguments of all running tasks together, in bytes.
-const maxTaskArguments = 256 << 20
+// maxTaskHeld bounds the arguments of all running tasks together, and the answers
+// they were given, in bytes.
+const maxTaskHeld = 256 << 20
+
+// hold counts n bytes more that a running task keeps; it is false when there is no
+// room for them.
+func (tt *taskTable) hold(t *taskRun, n int) bool {
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	return tt.running[t.id] != t || tt.holdLocked(t, n) // one that has left keeps nothing
+}
+
+func (tt *taskTable) holdLocked(t *taskRun, n int) bool {
+	if tt.held+n > maxTaskHeld {
+		return false
+	}
+	t.held += n
+	tt.held += n
+	return true
+}
 
 // errUnknownTask is also for the tasks of others: which of the two, nobody
 // learns.
@@ -294,7 +323,7 @@ func (tt *taskTable) get(ctx context.Context, id, principal string) (*TaskRecord
 		return nil, err
 	}
 	if t != nil {
-		rec := t.record()
+		rec := *t.record()
 		return &rec, nil
 	}
 	rec, err := tt.store.Get(ctx, id)
@@ -328,8 +357,7 @@ func (tt *taskTable) cancel(ctx context.Context, id, principal string) error {
 		_, err := tt.get(ctx, id, principal)
 		return err
 	}
-	t.end(TaskCancelled, nil, nil)
-	return nil
+	return t.end(TaskCancelled, nil, nil)
 }
 
 // memoryTasks is the TaskStore of servers that have no other: what it holds ends
@@ -340,8 +368,7 @@ type memoryTasks struct {
 	bytes   int // of their results
 }
 
-// maxTaskMemory bounds the results that are kept in memory, in bytes: those of a
-// server without another store, and those that a store did not take.
+// maxTaskMemory bounds the results that are kept in memory, in bytes.
 const maxTaskMemory = 256 << 20
 
 var errTaskMemory = fmt.Errorf("the results of tasks have more than %d bytes together", maxTaskMemory)
