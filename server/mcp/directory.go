@@ -101,12 +101,15 @@ func (s *Server) AddDirectory(d *Directory) error {
 func (s *Server) RemoveDirectories(uris ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := len(s.templates)
 	for _, uri := range uris {
 		key := uri + pathVariable
 		s.unlist(key)
 		delete(s.templates, key)
 	}
-	s.changed(resourceKind)
+	if len(s.templates) != before {
+		s.changed(resourceKind)
+	}
 }
 
 // unlist removes the resources that a directory has listed. s.mu is held.

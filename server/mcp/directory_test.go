@@ -245,6 +245,10 @@ func TestDirectoryList(t *testing.T) {
 	if got := list(); got != "[file:///project/empty file:///project/image.png file:///project/in file:///project/new.md]" {
 		t.Errorf("the second time %s", got)
 	}
+	before := s.snapshot()
+	if s.RemoveDirectories("file:///other/"); s.snapshot() != before {
+		t.Error("nothing was removed, and the lists have changed")
+	}
 	s.RemoveDirectories(projectURI, "file:///other/")
 	if got := list(); got != "[file:///project/empty]" {
 		t.Errorf("at the end %s", got)

@@ -81,6 +81,26 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// A subscription names tasks whether there are any or not: a store is asked for
+// them, which may block.
+func TestPlanOfListen(t *testing.T) {
+	stored := quiet()
+	stored.TaskStore = newBrokenStore(nil)
+	remembered := empty(quiet())
+	remembered.tasks.note(&TaskRecord{ID: "T"})
+	for name, tt := range map[string]struct {
+		s    *Server
+		want Class
+	}{
+		"nothing": {empty(quiet()), ClassInline}, "a store": {empty(stored), ClassBlocking}, "tasks of old": {remembered, ClassBlocking},
+	} {
+		c := &Call{Method: MethodListen, ID: []byte("1"), Params: []byte(`{"notifications":{},` + modernMeta + `}`), Modern: true}
+		if got := tt.s.Plan(c).Class; got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
 func TestPlanAllocs(t *testing.T) {
 	s := fixture(nil)
 	params := []byte(`{"name":"echo","arguments":{"text":"x"},` + modernMeta + `}`)

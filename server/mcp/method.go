@@ -193,10 +193,10 @@ func isFiltered(k kind) func(*Server) bool {
 func hasTasks(s *Server) bool { return s.tasks.offered() }
 
 // listensToUserCode: which resources a subscription may watch depends on
-// templates and filters, and which tasks on the store.
+// templates and filters, and which tasks on the store, whose ids a client may name
+// whether there are tasks or not.
 func listensToUserCode(s *Server) bool {
-	reg := s.snapshot()
-	return s.filtered(resourceKind) || s.filtered(templateKind) || reg.tasks || len(reg.templates.sorted) > 0
+	return s.filtered(resourceKind) || s.filtered(templateKind) || hasTasks(s) || tasksBlock(s) || len(s.snapshot().templates.sorted) > 0
 }
 
 // method finds a method by its name; nil: there is none.

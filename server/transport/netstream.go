@@ -265,7 +265,7 @@ func (s *netStream) flush() (end bool) {
 		err = s.writeAnswer(answer)
 		buffer.Put(answer.Body)
 	case stream:
-		err = s.writeEvents(sessionID, events)
+		err = s.writeEvents(sessionID, events, done)
 	}
 	s.mu.Lock()
 	s.writing = 0
@@ -274,8 +274,9 @@ func (s *netStream) flush() (end bool) {
 }
 
 // writeEvents continues the event stream. Deadlines and flushes are not for
-// every ResponseWriter: without them events still come, only late.
-func (s *netStream) writeEvents(sessionID string, events []byte) error {
+// every ResponseWriter: without them events still come, only late. The deadline of
+// the last write stays: net/http has yet to write the end of the body.
+func (s *netStream) writeEvents(sessionID string, events []byte, last bool) error {
 	_ = s.ctl.SetWriteDeadline(time.Now().Add(netStall))
 	if !s.begun {
 		s.begun = true
@@ -292,7 +293,9 @@ func (s *netStream) writeEvents(sessionID string, events []byte) error {
 		}
 	}
 	_ = s.ctl.Flush()
-	_ = s.ctl.SetWriteDeadline(time.Time{})
+	if !last {
+		_ = s.ctl.SetWriteDeadline(time.Time{})
+	}
 	return nil
 }
 

@@ -84,6 +84,35 @@ func TestNetHTTPStream(t *testing.T) {
 	})
 }
 
+// deadlineWriter is a ResponseWriter that keeps the deadline it was given last.
+type deadlineWriter struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (w *deadlineWriter) SetWriteDeadline(t time.Time) error {
+	w.deadline = t
+	return nil
+}
+
+// net/http writes the end of an event stream, which must not wait for ever either.
+func TestNetHTTPLastWrite(t *testing.T) {
+	d := newNetScript()
+	h := NewHTTPHandler(Config{}, d)
+	w := &deadlineWriter{ResponseRecorder: httptest.NewRecorder()}
+	req := httptest.NewRequest("POST", "/", strings.NewReader(ping))
+	req.Header.Set("Content-Type", "application/json")
+	go func() {
+		s := <-d.arrived
+		s.Notify([]byte(note))
+		s.Respond(Response{Status: 200})
+	}()
+	h.ServeHTTP(w, req)
+	if !strings.Contains(w.Body.String(), note) || w.deadline.IsZero() {
+		t.Errorf("body %q, deadline %v", w.Body.String(), w.deadline)
+	}
+}
+
 // The client that closes its response stream is told of as a closed Link, and
 // what is said to it afterwards is lost.
 func TestNetHTTPDisconnect(t *testing.T) {

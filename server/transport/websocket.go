@@ -66,6 +66,7 @@ func (h *Handler) upgrade(p *peer, s *httpStream, r *http1.Request) {
 	p.relink(&Link{Protocol: WebSocket, Remote: p.client(r), Send: p.ws.sendMessage})
 	p.request = Request{Kind: Upgrade, Link: p.link, Header: &p.header, origin: s}
 	h.up.Dispatch(&p.request, s)
+	p.request, p.header = Request{}, Header{} // the credential is not kept for the life of the connection
 }
 
 // Message implements loop.Handler.

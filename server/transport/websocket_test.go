@@ -43,6 +43,15 @@ func wantFrames(t *testing.T, p *loop.Pipe, want ...looptest.Frame) {
 
 func text(s string) looptest.Frame { return looptest.Frame{Op: looptest.OpText, Payload: s} }
 
+// The credential of an upgrade is not kept for the life of the connection.
+func TestUpgradeIsForgotten(t *testing.T) {
+	g := newRig(Config{}, &script{})
+	p := g.dial(t, "Authorization: Bearer secret")
+	if peer := peerOf(p.Conn); peer.header.Authorization != nil || peer.request.Header != nil {
+		t.Errorf("kept %+v, %+v", peer.header, peer.request)
+	}
+}
+
 func TestSubprotocol(t *testing.T) {
 	tests := []struct {
 		name     string
