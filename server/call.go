@@ -297,10 +297,10 @@ func (c *call) reject(in *inbound, r transport.Response, e *jsonrpc.Error) {
 // The rest makes a call a context.Context, done when the call has ended for any
 // reason.
 
-// late reports whether the time of the call is up. It stands still while the
-// handler waits for a person.
+// late reports whether the time of the call is up, if it has a limit. It stands
+// still while the handler waits for a person.
 func (c *call) late(now time.Time) bool {
-	return c.waiting.Load() == 0 && now.After(c.started.Add(c.timeout+time.Duration(c.paused.Load())))
+	return c.timeout > 0 && c.waiting.Load() == 0 && now.After(c.started.Add(c.timeout+time.Duration(c.paused.Load())))
 }
 
 // Deadline implements context.Context.

@@ -79,7 +79,7 @@ func (d *deadlines) take(now time.Time) (late []*call, left int) {
 	return late, d.count
 }
 
-// all lists the calls in flight that have a limit.
+// all lists the calls in flight.
 func (d *deadlines) all() (calls []*call) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,11 +89,8 @@ func (d *deadlines) all() (calls []*call) {
 	return calls
 }
 
-// add begins to watch c. A call without a limit is not watched.
+// add begins to watch c; one without a limit for the sake of all.
 func (d *deadlines) add(c *call) {
-	if c.timeout <= 0 {
-		return
-	}
 	n := &c.node
 	d.mu.Lock()
 	n.call = c

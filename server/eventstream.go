@@ -301,9 +301,6 @@ func (in *inbound) replayed(sess *legacySession, lastEventID string) bool {
 
 // sweepLogs forgets what sessions keep for clients that do not come back.
 func (g *gate) sweepLogs(now time.Time) {
-	if now.Unix()%sweepLogsEvery != 0 {
-		return
-	}
 	for _, reg := range g.sessions.List() {
 		if s, ok := reg.Attachment().(*legacySession); ok && s.link == nil {
 			s.expireLog(now)
@@ -311,5 +308,5 @@ func (g *gate) sweepLogs(now time.Time) {
 	}
 }
 
-// sweepLogsEvery is in seconds.
-const sweepLogsEvery = 30
+// sweepLogsEvery is how often that is done: it looks at every session.
+const sweepLogsEvery = 30 * time.Second

@@ -63,11 +63,13 @@ func newTools() *tools {
 		tl.ended <- ctx.Err()
 		return nil, nil
 	})
-	tl.add("hold", 0, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		tl.running <- struct{}{}
-		<-tl.gate
-		return nil, nil
-	})
+	for name, timeout := range map[string]time.Duration{"hold": 0, "hold_for_ever": -1} {
+		tl.add(name, timeout, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			tl.running <- struct{}{}
+			<-tl.gate
+			return nil, nil
+		})
+	}
 	tl.add("steps", 0, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		for i := range 3 {
 			if err := req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{Progress: float64(i + 1), Total: 3}); err != nil {

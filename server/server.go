@@ -359,22 +359,26 @@ func (r *runState) serve() {
 	g.calls.start()
 	r.cfg.MCP.LimitTasks(max(1, r.cfg.workers()/2))
 	r.cfg.MCP.ResumeTasks()
-	r.swept.Add(1)
-	go func() {
-		defer r.swept.Done()
-		t := time.NewTicker(time.Second)
+	r.every(time.Second, func(now time.Time) { g.sessions.Sweep(now) })
+	r.every(sweepLogsEvery, g.sweepLogs)
+	// On a goroutine of its own: it may wait for the store.
+	r.every(time.Second, func(now time.Time) { r.cfg.MCP.SweepTasks(r.sweeping, now) })
+}
+
+// every calls f with the time, on a goroutine that ends with sweeping.
+func (r *runState) every(d time.Duration, f func(now time.Time)) {
+	r.swept.Go(func() {
+		t := time.NewTicker(d)
 		defer t.Stop()
 		for {
 			select {
 			case now := <-t.C:
-				g.sessions.Sweep(now)
-				g.sweepLogs(now)
-				r.cfg.MCP.SweepTasks(r.sweeping, now)
+				f(now)
 			case <-r.sweeping.Done():
 				return
 			}
 		}
-	}()
+	})
 }
 
 func (s *Server) workers() int {

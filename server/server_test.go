@@ -224,6 +224,7 @@ func fetch(t *testing.T, url string, fields ...string) (int, string) {
 func TestDrainTimeout(t *testing.T) {
 	for name, stop := range map[string]func(r *runningServer) error{
 		"DrainTimeout":     func(r *runningServer) error { return r.stop() },
+		"no limit":         func(r *runningServer) error { return r.stop() },
 		"Shutdown context": func(r *runningServer) error { return r.Shutdown(ended()) },
 		"second Shutdown": func(r *runningServer) error {
 			go func() { _ = r.Shutdown(context.Background()) }()
@@ -235,14 +236,18 @@ func TestDrainTimeout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tl := newTools()
-			limit, outcome := time.Minute, "canceled"
-			if name == "DrainTimeout" {
+			limit, outcome, tool := time.Minute, "canceled", "hold"
+			switch name {
+			case "no limit":
+				tool = "hold_for_ever" // the drain has one
+				fallthrough
+			case "DrainTimeout":
 				limit, outcome = 500*time.Millisecond, "error" // answered, while there is time
 			}
 			late := make(chan RequestEvent, 10)
 			r := serve(t, &Server{MCP: tl.mcp, DrainTimeout: limit, Hooks: Hooks{RequestError: func(e RequestEvent) { late <- e }}})
 			p := r.dial()
-			p.send(modernCall("1", "hold"))
+			p.send(modernCall("1", tool))
 			<-tl.running
 			if err := stop(r); err == nil || !strings.Contains(err.Error(), "draining: ") {
 				t.Errorf("end: %v, want an error of draining", err)

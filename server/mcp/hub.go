@@ -88,7 +88,7 @@ func (h *hub) of(t topic) []watcher {
 
 // reserve counts one more subscription of a principal, unless it has its share.
 // Anonymous callers are told apart by nothing but their connections, which
-// bound them.
+// bound them: ours, or those of the http.Server that a Handler is used with.
 func (h *hub) reserve(principal string, most int) bool {
 	if principal == "" {
 		return true

@@ -92,7 +92,9 @@ type taskRun struct {
 	rec  atomic.Pointer[TaskRecord] // changed under mu, never in place; read without, by event loops too
 	open map[string]*taskQuestion
 
-	held int // bytes of its arguments and of the answers it was given; of the table
+	// Of the table, under its mu.
+	held     int  // bytes of its arguments and of the answers it was given
+	returned bool // its handler has
 }
 
 // taskQuestion is a question of a task that waits for its answer.
@@ -163,6 +165,7 @@ func (a *activeCall) finishTask(res Result, failed error, done bool) {
 	if t == nil {
 		return
 	}
+	t.server.tasks.returned(t)
 	defer t.server.tasks.left(t)
 	switch {
 	case !done:

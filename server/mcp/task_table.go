@@ -20,6 +20,7 @@ type taskTable struct {
 
 	mu      sync.Mutex
 	running map[string]*taskRun
+	busy    int // of those that run: their handlers have not returned
 	// lost are tasks that are over, which the store has not been told of: it failed.
 	lost      map[string]*taskRun
 	lostBytes int // of their results
@@ -203,7 +204,7 @@ func (tt *taskTable) start(t *taskRun) error {
 		refused = "the server is stopping and takes no new tasks"
 	case tt.count[rec.Principal] >= most:
 		refused = fmt.Sprintf("too many tasks: %d are kept", most)
-	case tt.runningFor(rec.Principal) >= tt.server.opts.MaxRunningTasks || tt.workers > 0 && len(tt.running) >= tt.workers:
+	case tt.runningFor(rec.Principal) >= tt.server.opts.MaxRunningTasks || tt.workers > 0 && tt.busy >= tt.workers:
 		refused = "too many tasks run at once"
 	case !tt.holdLocked(t, len(t.call.arguments)):
 		refused = "the arguments and answers of running tasks take too much memory"
@@ -214,6 +215,7 @@ func (tt *taskTable) start(t *taskRun) error {
 	}
 	tt.noteLocked(rec)
 	tt.running[t.id] = t
+	tt.busy++
 	tt.mu.Unlock()
 	if err := t.create(); err != nil {
 		tt.left(t)
@@ -223,16 +225,29 @@ func (tt *taskTable) start(t *taskRun) error {
 	return nil
 }
 
-// left takes a task out of those that run: its handler has returned. One that is
-// over for its client counts until then, as its handler has a worker and its
-// arguments.
+// returned gives back the place of a task whose handler has returned, before the
+// client can see that: it may start the next one at once. One that is over for its
+// client counts until then, as its handler has a worker and its arguments.
+func (tt *taskTable) returned(t *taskRun) {
+	tt.mu.Lock()
+	defer tt.mu.Unlock()
+	tt.returnedLocked(t)
+}
+
+func (tt *taskTable) returnedLocked(t *taskRun) {
+	if !t.returned {
+		t.returned = true
+		tt.busy--
+		tt.held -= t.held
+	}
+}
+
+// left takes a task that is over out of those that run.
 func (tt *taskTable) left(t *taskRun) {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
-	if tt.running[t.id] == t {
-		delete(tt.running, t.id)
-		tt.held -= t.held
-	}
+	tt.returnedLocked(t)
+	delete(tt.running, t.id)
 }
 
 // lose remembers a task that is over, which the store was not told of, with the
@@ -261,10 +276,10 @@ func (tt *taskTable) found(id string) {
 // takes them, in bytes.
 const maxLostResults = 32 << 20
 
-// runningFor counts the running tasks of a principal. Under mu.
+// runningFor counts a principal's tasks whose handlers run. Under mu.
 func (tt *taskTable) runningFor(principal string) (n int) {
 	for _, t := range tt.running {
-		if t.call.principal.ID == principal {
+		if !t.returned && t.call.principal.ID == principal {
 			n++
 		}
 	}
@@ -280,7 +295,7 @@ const maxTaskHeld = 256 << 20
 func (tt *taskTable) hold(t *taskRun, n int) bool {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
-	return tt.running[t.id] != t || tt.holdLocked(t, n) // one that has left keeps nothing
+	return t.returned || tt.holdLocked(t, n) // it keeps nothing then
 }
 
 func (tt *taskTable) holdLocked(t *taskRun, n int) bool {
@@ -365,25 +380,31 @@ func (tt *taskTable) cancel(ctx context.Context, id, principal string) error {
 type memoryTasks struct {
 	mu      sync.Mutex
 	records map[string]TaskRecord
-	bytes   int // of their results
+	bytes   int // of the records
 }
 
-// maxTaskMemory bounds the results that are kept in memory, in bytes.
+// maxTaskMemory bounds the records that are kept in memory, in bytes.
 const maxTaskMemory = 256 << 20
 
-var errTaskMemory = fmt.Errorf("the results of tasks have more than %d bytes together", maxTaskMemory)
+var errTaskMemory = fmt.Errorf("tasks have more than %d bytes together", maxTaskMemory)
 
 // Put implements TaskStore.
 func (m *memoryTasks) Put(_ context.Context, r *TaskRecord) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	more := len(r.Result) - len(m.records[r.ID].Result)
+	before := m.records[r.ID]
+	more := r.size() - before.size()
 	if more > 0 && m.bytes+more > maxTaskMemory {
 		return errTaskMemory
 	}
 	m.bytes += more
 	m.records[r.ID] = *r
 	return nil
+}
+
+// size is how many bytes of a record clients and handlers decide on.
+func (r *TaskRecord) size() int {
+	return len(r.Result) + len(r.Error) + len(r.InputRequests) + len(r.StatusMessage)
 }
 
 // Get implements TaskStore.
@@ -401,7 +422,8 @@ func (m *memoryTasks) Get(_ context.Context, id string) (*TaskRecord, error) {
 func (m *memoryTasks) Delete(_ context.Context, id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.bytes -= len(m.records[id].Result)
+	before := m.records[id]
+	m.bytes -= before.size()
 	delete(m.records, id)
 	return nil
 }
