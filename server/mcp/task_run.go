@@ -247,10 +247,12 @@ func (t *taskRun) change(ctx context.Context, f func(*TaskRecord) bool) error {
 	}
 	next.Updated = time.Now()
 	err := t.server.tasks.store.Put(ctx, &next)
-	if err != nil && !(next.Status.Final() && t.server.tasks.lose(t, len(next.Result))) {
+	// A final state counts in this process, stored or not, while there is room.
+	counts := err == nil || next.Status.Final() && t.server.tasks.lose(t, &next)
+	if !counts {
 		return err
 	}
-	t.rec.Store(&next) // a final state counts in this process, stored or not
+	t.rec.Store(&next)
 	t.server.publishTask(&next)
 	return err
 }

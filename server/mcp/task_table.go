@@ -22,7 +22,7 @@ type taskTable struct {
 	running map[string]*taskRun
 	busy    int // of those that run: their handlers have not returned
 	// lost are tasks that are over, which the store has not been told of: it failed.
-	lost      map[string]*taskRun
+	lost      map[string]lostTask
 	lostBytes int // of their results
 	stored    map[string]storedTask
 	count     map[string]int // of stored, by principal
@@ -37,13 +37,19 @@ type storedTask struct {
 	expires   time.Time // zero: never
 }
 
+// lostTask is how a task has ended.
+type lostTask struct {
+	run *taskRun
+	rec *TaskRecord
+}
+
 func newTaskTable(s *Server, store TaskStore) *taskTable {
 	if store == nil {
 		store = &memoryTasks{records: make(map[string]TaskRecord)}
 	}
 	return &taskTable{
 		server: s, store: store,
-		running: make(map[string]*taskRun), lost: make(map[string]*taskRun), stored: make(map[string]storedTask), count: make(map[string]int),
+		running: make(map[string]*taskRun), lost: make(map[string]lostTask), stored: make(map[string]storedTask), count: make(map[string]int),
 	}
 }
 
@@ -87,13 +93,12 @@ func (s *Server) SweepTasks(ctx context.Context, now time.Time) {
 // storeLost tells the store how tasks have ended that it was not told of.
 func (tt *taskTable) storeLost(ctx context.Context) {
 	tt.mu.Lock()
-	var lost []*taskRun
-	for _, t := range tt.lost {
-		lost = append(lost, t)
+	var lost []TaskRecord
+	for _, l := range tt.lost {
+		lost = append(lost, *l.rec)
 	}
 	tt.mu.Unlock()
-	for _, t := range lost {
-		rec := *t.record()
+	for _, rec := range lost {
 		if tt.store.Put(ctx, &rec) != nil {
 			return // the failure is in the log
 		}
@@ -250,24 +255,24 @@ func (tt *taskTable) left(t *taskRun) {
 	delete(tt.running, t.id)
 }
 
-// lose remembers a task that is over, which the store was not told of, with the
-// given bytes of result. It is false when results that were lost take too much
-// memory.
-func (tt *taskTable) lose(t *taskRun, result int) bool {
+// lose remembers how a task has ended, which the store was not told. It is false
+// when results that were lost take too much memory.
+func (tt *taskTable) lose(t *taskRun, rec *TaskRecord) bool {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
-	if result > 0 && tt.lostBytes+result > maxLostResults {
+	n := len(rec.Result)
+	if n > 0 && tt.lostBytes+n > maxLostResults {
 		return false
 	}
-	tt.lost[t.id] = t
-	tt.lostBytes += result
+	tt.lost[t.id] = lostTask{t, rec}
+	tt.lostBytes += n
 	return true
 }
 
 // found undoes lose: the store knows the task, or it is forgotten. Under mu.
 func (tt *taskTable) found(id string) {
-	if t := tt.lost[id]; t != nil {
-		tt.lostBytes -= len(t.record().Result)
+	if l, ok := tt.lost[id]; ok {
+		tt.lostBytes -= len(l.rec.Result)
 		delete(tt.lost, id)
 	}
 }
@@ -324,7 +329,7 @@ func (tt *taskTable) find(id, principal string) (*taskRun, error) {
 	if t := tt.running[id]; t != nil {
 		return t, nil
 	}
-	return tt.lost[id], nil
+	return tt.lost[id].run, nil
 }
 
 func (tt *taskTable) known(ctx context.Context, id, principal string) bool {
