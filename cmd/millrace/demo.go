@@ -26,7 +26,8 @@ type sleepArgs struct {
 	Seconds float64 `json:"seconds" jsonschema:"how long to sleep, at most 3600"`
 }
 
-// addDemoTools registers tools that show text, structured output and progress.
+// addDemoTools registers tools that show text, structured output, and progress; to
+// clients with the tasks extension the last one is a task.
 func addDemoTools(s *mcp.Server) {
 	mcp.AddTool(s, &mcp.Tool{
 		Name: "echo", Description: "Says back what it is told.",
@@ -39,6 +40,7 @@ func addDemoTools(s *mcp.Server) {
 	mcp.AddTool(s, &mcp.Tool{
 		Name: "sleep", Description: "Sleeps, and reports progress while it does.",
 		Annotations: &mcp.ToolAnnotations{ReadOnlyHint: true},
+		Task:        mcp.TaskOptional,
 	}, sleep)
 }
 

@@ -175,14 +175,19 @@ const echoCall = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name"
 
 func callTool(t *testing.T, url, tool, args string) string {
 	t.Helper()
-	body := strings.Replace(strings.Replace(echoCall, "%q", `"`+tool+`"`, 1), "%s", args, 1)
+	return post(t, url, "tools/call", tool, strings.Replace(strings.Replace(echoCall, "%q", `"`+tool+`"`, 1), "%s", args, 1))
+}
+
+// post sends a request of 2026-07-28 and returns the body of the answer.
+func post(t *testing.T, url, method, name, body string) string {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for k, v := range map[string]string{
 		"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-		"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool,
+		"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, "Mcp-Name": name,
 	} {
 		req.Header.Set(k, v)
 	}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDataDir(t *testing.T) {
@@ -108,4 +110,50 @@ func TestDataDirRefused(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A finished task is there after a restart, one that was working has failed.
+func TestTasksSurvive(t *testing.T) {
+	dir := t.TempDir()
+	const message = `{"jsonrpc":"2.0","id":1,"method":%q,"params":{%s,"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
+		`"io.modelcontextprotocol/clientCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}}}}}}`
+	var d *daemon
+	var url string
+	start := func() {
+		d = startDaemon(t, "--demo", "--listen=127.0.0.1:0", "--admin=", "--drain-timeout=1s", "--data-dir="+dir)
+		url = d.errs.find(t, `endpoint +(http://\S+)`)
+	}
+	create := func(seconds string) string {
+		t.Helper()
+		out := post(t, url, "tools/call", "sleep", fmt.Sprintf(message, "tools/call", `"name":"sleep","arguments":{"seconds":`+seconds+`}`))
+		_, id, _ := strings.Cut(out, `"taskId":"`)
+		id, _, _ = strings.Cut(id, `"`)
+		if id == "" {
+			t.Fatalf("no task: %s", out)
+		}
+		return id
+	}
+	get := func(id string) string {
+		t.Helper()
+		return post(t, url, "tasks/get", id, fmt.Sprintf(message, "tasks/get", `"taskId":"`+id+`"`))
+	}
+	start()
+	short, long := create("0.01"), create("3600")
+	for !strings.Contains(get(short), `"status":"completed"`) {
+		time.Sleep(time.Millisecond)
+	}
+	if got := get(long); !strings.Contains(got, `"status":"working"`) {
+		t.Errorf("a task that works: %s", got)
+	}
+	d.stop()
+	d.wait(t)
+	start()
+	if got := get(short); !strings.Contains(got, `slept 10ms`) {
+		t.Errorf("a finished task: %s", got)
+	}
+	if got := get(long); !strings.Contains(got, `"status":"failed"`) || !strings.Contains(got, "server was stopped") {
+		t.Errorf("a task that was working: %s", got)
+	}
+	d.stop()
+	d.wait(t)
 }
