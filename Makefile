@@ -72,10 +72,10 @@ $(CONFORMANCE)/node_modules/.package-lock.json: $(CONFORMANCE)/package-lock.json
 	cd $(CONFORMANCE) && npm ci --no-audit --no-fund --loglevel=error
 
 conformance: ## the official conformance suite against cmd/everything (needs npm); ARGS='--only ping' runs a part
-	cd $(CONFORMANCE) && $(GO) test ./...
 	@if command -v npm >/dev/null; then \
-	  $(MAKE) -s $(CONFORMANCE)/node_modules/.package-lock.json && cd $(CONFORMANCE) && $(GO) run . $(ARGS); \
+	  $(MAKE) -s $(CONFORMANCE)/node_modules/.package-lock.json && cd $(CONFORMANCE) && $(GO) test ./... && $(GO) run . $(ARGS); \
 	else \
+	  (cd $(CONFORMANCE) && $(GO) test ./...) || exit 1; \
 	  echo '!!!!!!!! npm is not installed: the official conformance suite is NOT run, nothing is known about conformance !!!!!!!!'; \
 	  test -z "$$CI" -o "$$CI" = false; \
 	fi

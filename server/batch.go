@@ -149,9 +149,6 @@ type batchItem struct {
 	once  sync.Once
 }
 
-// Notify implements transport.Stream.
-func (i *batchItem) Notify(msg []byte) bool { return i.batch.outer.Notify(msg) }
-
 // Send implements transport.Stream. The requests of a batch share one stream, so
 // the event ids of one mean nothing there.
 func (i *batchItem) Send(e transport.Event) bool {
@@ -185,7 +182,6 @@ func (i *batchItem) End() { i.Respond(transport.Response{}) }
 type silent struct{}
 
 func (silent) Send(transport.Event) bool    { return false }
-func (silent) Notify([]byte) bool           { return false }
 func (silent) Respond(r transport.Response) { buffer.Put(r.Body) }
 func (silent) Hold()                        {}
 func (silent) OnSilence(func())             {}

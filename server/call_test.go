@@ -27,14 +27,12 @@ type script struct {
 	answered  chan struct{} // gets a value for every response, if not nil
 }
 
-func (s *script) Notify(msg []byte) bool {
+func (s *script) Send(e transport.Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.notified = append(s.notified, string(msg))
+	s.notified = append(s.notified, string(e.Data))
 	return true
 }
-
-func (s *script) Send(e transport.Event) bool { return s.Notify(e.Data) }
 
 func (s *script) Respond(r transport.Response) {
 	s.mu.Lock()
@@ -396,7 +394,6 @@ func TestAllocs(t *testing.T) {
 type sink struct{ done chan struct{} }
 
 func (*sink) Send(transport.Event) bool { return true }
-func (*sink) Notify([]byte) bool        { return true }
 func (*sink) Hold()                     {}
 func (*sink) OnSilence(func())          {}
 func (*sink) Open(string)               {}

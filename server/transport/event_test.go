@@ -28,7 +28,7 @@ func TestKeptEvents(t *testing.T) {
 			p.Feed([]byte(tt.request))
 			g.worker(func(s Stream) {
 				for range 4 {
-					s.Notify(big)
+					notify(s, big)
 				}
 				if s.Send(Event{Data: big}) {
 					t.Error("a droppable event behind four = true, want it lost")

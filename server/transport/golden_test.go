@@ -147,7 +147,7 @@ func perform(t *testing.T, s Stream, steps string) {
 		verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		switch verb {
 		case "notify":
-			s.Notify([]byte(rest))
+			notify(s, []byte(rest))
 		case "event":
 			s.Send(parseEvent(t, rest))
 		case "open":

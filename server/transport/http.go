@@ -82,9 +82,6 @@ func (s *httpStream) send(b *buffer.Buffer, flags loop.Flags) bool {
 	return s.conn.Send(s.exchange, b, flags)
 }
 
-// Notify implements Stream.
-func (s *httpStream) Notify(msg []byte) bool { return s.Send(Event{Data: msg}) }
-
 // Send implements Stream.
 func (s *httpStream) Send(e Event) bool {
 	s.mu.Lock()

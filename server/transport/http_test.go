@@ -177,7 +177,7 @@ func TestRespondOnce(t *testing.T) {
 		s.Respond(ok(`"late"`))
 		s.End()
 		s.Open("")
-		if s.Notify([]byte(note)) {
+		if notify(s, []byte(note)) {
 			t.Error("Notify after Respond = true, want false")
 		}
 	}}
@@ -193,7 +193,7 @@ func TestNotifyNeedsEventStream(t *testing.T) {
 	g.Advance(time.Minute)
 	wantOutput(t, p, "") // no comment either
 	g.worker(func(s Stream) {
-		if s.Notify([]byte(note)) {
+		if notify(s, []byte(note)) {
 			t.Error("Notify to a client without event streams = true, want false")
 		}
 		s.Respond(ok(pong))
@@ -203,7 +203,7 @@ func TestNotifyNeedsEventStream(t *testing.T) {
 
 func TestNotifyInline(t *testing.T) {
 	d := &script{dispatch: func(_ *Request, s Stream) {
-		if !s.Notify([]byte(note)) {
+		if !notify(s, []byte(note)) {
 			t.Error("Notify = false, want true")
 		}
 		s.Respond(ok(pong))
@@ -223,7 +223,7 @@ func TestLastEventAndEndAreOneBuffer(t *testing.T) {
 	g := newAwayRig(Config{})
 	p := g.open()
 	p.Feed([]byte(post(jsonType)))
-	g.worker(func(s Stream) { s.Notify([]byte(note)) })
+	g.worker(func(s Stream) { notify(s, []byte(note)) })
 	p.Output()
 	p.Writes = 0
 	g.worker(func(s Stream) { s.Respond(ok(pong)) })
@@ -262,7 +262,7 @@ func TestSlowReaderLosesNotifications(t *testing.T) {
 	big := []byte(`"` + strings.Repeat("x", 600<<10) + `"`)
 	var sent []bool
 	for range 4 {
-		g.worker(func(s Stream) { sent = append(sent, s.Notify(big)) })
+		g.worker(func(s Stream) { sent = append(sent, notify(s, big)) })
 	}
 	g.worker(func(s Stream) { s.Respond(ok(pong)) })
 	p.Drink(8 << 20)
@@ -291,8 +291,8 @@ func TestHeadIsNeverLost(t *testing.T) {
 	}
 	p.Feed([]byte(post(jsonType)))
 	g.worker(func(s Stream) {
-		s.Notify([]byte(note))
-		if s.Notify([]byte(note)) {
+		notify(s, []byte(note))
+		if notify(s, []byte(note)) {
 			t.Error("second Notify = true, want it lost")
 		}
 		s.Respond(ok(pong))
@@ -309,7 +309,7 @@ func TestDisconnectWhileWorkerAnswers(t *testing.T) {
 	p.Feed([]byte(post(jsonType)))
 	p.Hangup()
 	g.worker(func(s Stream) {
-		if s.Notify([]byte(note)) {
+		if notify(s, []byte(note)) {
 			t.Error("Notify after a disconnect = true, want false")
 		}
 		s.Open("")
@@ -332,7 +332,7 @@ func TestLateAnswerIsDropped(t *testing.T) {
 	p.Feed([]byte(post(jsonType)))
 	on(func() {
 		first.Respond(ok(`"late"`))
-		first.Notify([]byte(note))
+		notify(first, []byte(note))
 	})
 	g.Deliver()
 	g.Advance(time.Second)
@@ -352,7 +352,7 @@ func TestStreamIsShared(t *testing.T) {
 	for range workers {
 		go func() {
 			for range each {
-				g.stream.Notify([]byte(note))
+				notify(g.stream, []byte(note))
 			}
 			done <- struct{}{}
 		}()
@@ -450,7 +450,7 @@ func TestHold(t *testing.T) {
 	p.Feed([]byte(post(jsonType)))
 	g.worker(func(s Stream) {
 		s.Hold()
-		if s.Notify([]byte(`{"jsonrpc":"2.0","method":"notifications/progress"}`)) {
+		if notify(s, []byte(`{"jsonrpc":"2.0","method":"notifications/progress"}`)) {
 			t.Error("Notify was accepted ahead of a held answer")
 		}
 	})

@@ -243,9 +243,6 @@ func (w *ssePost) Respond(r Response) {
 	}
 }
 
-// Notify implements Stream.
-func (w *ssePost) Notify(msg []byte) bool { return w.Send(Event{Data: msg}) }
-
 // Send implements Stream. The event stream outlives the request and cannot be
 // resumed, so ids mean nothing.
 func (w *ssePost) Send(e Event) bool {

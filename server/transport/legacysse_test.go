@@ -173,7 +173,7 @@ func TestSSEDetached(t *testing.T) {
 		{"accepted", func(_ *Request, s Stream) { s.Open("") }, accepted202, ""},
 		{"accepted twice", func(_ *Request, s Stream) { s.Open(""); s.Open("") }, accepted202, ""},
 		{"answered", func(_ *Request, s Stream) { s.Respond(ok(pong)) }, accepted202, sseEvent("message", pong)},
-		{"notified", func(_ *Request, s Stream) { s.Notify([]byte(note)); s.Respond(ok(pong)) }, accepted202, sseEvent("message", note) + sseEvent("message", pong)},
+		{"notified", func(_ *Request, s Stream) { notify(s, []byte(note)); s.Respond(ok(pong)) }, accepted202, sseEvent("message", note) + sseEvent("message", pong)},
 		{"event", func(_ *Request, s Stream) { s.Send(Event{ID: "e", Data: []byte(note), Keep: true}) }, accepted202, sseEvent("message", note)},
 		{"nothing to say", func(_ *Request, s Stream) { s.Respond(Response{Status: 202}) }, accepted202, ""},
 		{"cancelled", func(_ *Request, s Stream) { s.End() }, accepted202, ""},

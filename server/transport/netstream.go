@@ -68,9 +68,6 @@ func (s *netStream) detach(r *Request) (*buffer.Buffer, Stream) {
 	return body, s
 }
 
-// Notify implements Stream.
-func (s *netStream) Notify(msg []byte) bool { return s.Send(Event{Data: msg}) }
-
 // Send implements Stream.
 func (s *netStream) Send(e Event) bool {
 	s.mu.Lock()

@@ -104,7 +104,7 @@ func TestNetHTTPLastWrite(t *testing.T) {
 	req.Header.Set("Content-Type", "application/json")
 	go func() {
 		s := <-d.arrived
-		s.Notify([]byte(note))
+		notify(s, []byte(note))
 		s.Respond(Response{Status: 200})
 	}()
 	h.ServeHTTP(w, req)
@@ -133,7 +133,7 @@ func TestNetHTTPDisconnect(t *testing.T) {
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("client: %v", err)
 		}
-		if s.Notify([]byte(note)) {
+		if notify(s, []byte(note)) {
 			t.Error("Notify after a disconnect = true, want false")
 		}
 		s.Respond(ok(pong))
@@ -281,10 +281,10 @@ func TestNetHTTPSlowReader(t *testing.T) {
 	w := httptest.NewRecorder()
 	s := newNetStream(h, w, httptest.NewRequest("POST", "/", http.NoBody))
 	big := []byte(`"` + strings.Repeat("x", netQueue) + `"`)
-	if !s.Notify(big) {
+	if !notify(s, big) {
 		t.Error("the first event = false: an empty queue takes any")
 	}
-	if s.Notify([]byte(note)) {
+	if notify(s, []byte(note)) {
 		t.Error("an event behind a full queue = true, want it lost")
 	}
 	if !s.Send(Event{Data: []byte(note), Keep: true}) {

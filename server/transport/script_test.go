@@ -157,3 +157,6 @@ func wantEvents(t *testing.T, d *script, want ...string) {
 func output(p *loop.Pipe) string {
 	return strings.ReplaceAll(string(p.Output()), "Date: "+p.Conn.Date()+"\r\n", "")
 }
+
+// notify sends a notification ahead of the answer.
+func notify(s Stream, msg []byte) bool { return s.Send(Event{Data: msg}) }

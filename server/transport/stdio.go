@@ -325,9 +325,6 @@ func (p *stdioPeer) end(err error) {
 // stdioStream is the Stream of every request on stdio.
 type stdioStream struct{ peer *stdioPeer }
 
-// Notify implements Stream.
-func (s stdioStream) Notify(msg []byte) bool { return s.Send(Event{Data: msg}) }
-
 // Send implements Stream: a line has no place for an event id.
 func (s stdioStream) Send(e Event) bool {
 	return e.Data != nil && s.peer.send(e.Data, !e.Keep)

@@ -99,7 +99,7 @@ func TestStdioStream(t *testing.T) {
 		r, s := r.Detach(true)
 		on(func() {
 			s.Open("")
-			s.Notify([]byte("{\n\"a\":1\r\n}"))
+			notify(s, []byte("{\n\"a\":1\r\n}"))
 			s.End()
 			s.Respond(Response{Status: 202})
 			s.Respond(ok(pong))
@@ -123,7 +123,7 @@ func TestStdioWritesAreWhole(t *testing.T) {
 		for range 8 {
 			wg.Go(func() {
 				for range 50 {
-					s.Notify([]byte(note))
+					notify(s, []byte(note))
 				}
 			})
 		}

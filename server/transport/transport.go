@@ -204,8 +204,6 @@ type Stream interface {
 	// does not accept an event stream. An event without Data is lost wherever
 	// there are no event streams.
 	Send(e Event) bool
-	// Notify is Send of an event that is a notification and nothing else.
-	Notify(msg []byte) bool
 	// Respond sends the answer and ends the request. The first call counts;
 	// what a later one brings is dropped.
 	Respond(r Response)

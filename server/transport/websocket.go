@@ -111,9 +111,6 @@ func (s *wsStream) send(msg []byte, flags loop.Flags) bool {
 	return s.ws.conn.Send(s.ws.exchange, frame(msg), flags)
 }
 
-// Notify implements Stream.
-func (s *wsStream) Notify(msg []byte) bool { return s.Send(Event{Data: msg}) }
-
 // Send implements Stream: a frame has no place for an event id.
 func (s *wsStream) Send(e Event) bool {
 	if e.Data == nil {

@@ -141,7 +141,7 @@ func TestWebSocketMessages(t *testing.T) {
 			g.worker(func(s Stream) {
 				s.Open("")
 				s.End()
-				if !s.Notify([]byte(note)) {
+				if !notify(s, []byte(note)) {
 					t.Error("Notify = false, want true")
 				}
 				s.Respond(ok(pong))
