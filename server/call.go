@@ -40,10 +40,8 @@ type call struct {
 	// long the clock of the call has stood still for that, in nanoseconds.
 	waiting atomic.Int32
 	paused  atomic.Int64
-	// handed: the answer is out while the handler goes on, as a task.
-	handed atomic.Bool
-	asked  atomic.Bool  // the handler has asked its client
-	given  atomic.Int64 // bytes of the answers, which the handler may ask for again
+	asked   atomic.Bool  // the handler has asked its client
+	given   atomic.Int64 // bytes of the answers, which the handler may ask for again
 
 	state atomic.Uint32
 	// ending keeps the end of a call, by anything but its result, apart from a
@@ -68,6 +66,7 @@ const (
 	callAnswered
 	callTimedOut
 	callCanceled
+	callHanded // the answer is out while the handler goes on, as a task
 )
 
 // spareCalls are calls that nobody can hold any more; see call.recycle.
@@ -129,7 +128,7 @@ func (c *call) Run() {
 	var status int
 	body.B, status = c.gate.mcp.Serve(c, &c.mcp, body.B)
 	if !c.state.CompareAndSwap(callRunning, callAnswered) {
-		if !c.handed.Load() {
+		if c.state.Load() != callHanded {
 			c.gate.counters.late.Inc()
 		}
 		buffer.Put(body)
@@ -159,7 +158,7 @@ func (c *call) finish() {
 		body.B = jsonrpc.AppendError(body.B, c.mcp.ID, &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "internal error"})
 		c.answer(body, 500)
 	}
-	if c.state.Load() == callAnswered && !c.handed.Load() {
+	if c.state.Load() == callAnswered {
 		c.leave() // else who has ended the call does it, behind the answer
 	}
 	c.release()

@@ -168,7 +168,7 @@ func (c *call) Wait(wait func()) error {
 	switch {
 	case c.owner == nil:
 		return errInlineWaits
-	case c.over() && !c.handed.Load():
+	case c.over() && c.state.Load() != callHanded:
 		return context.Canceled // nobody is asked for it any more
 	case !c.stopClock():
 		return errManyWait
@@ -280,11 +280,7 @@ func (c *call) siblings() (*sync.Mutex, *[]*call) {
 // goes on.
 func (c *call) Answer(msg []byte) bool {
 	c.ending.Lock()
-	c.handed.Store(true) // before the handler can return
-	ok := c.state.CompareAndSwap(callRunning, callAnswered)
-	if !ok {
-		c.handed.Store(false)
-	}
+	ok := c.state.CompareAndSwap(callRunning, callHanded)
 	c.ending.Unlock()
 	if !ok {
 		return false

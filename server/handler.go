@@ -74,9 +74,6 @@ func (s *Server) startHandler() (*runState, error) {
 		return nil, err
 	}
 	r.serve()
-	if s.Keys != nil {
-		s.MCP.SetKeys(s.Keys)
-	}
 	r.handler = transport.NewHTTPHandler(transport.Config{
 		AllowedHosts: s.AllowedHosts, AllowedOrigins: s.AllowedOrigins, TrustedProxies: s.TrustedProxies, MaxBody: s.MaxBody,
 	}, r.gate)

@@ -166,7 +166,6 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	case <-ctx.Done():
 	case <-r.quit:
 	case <-r.engine.Done():
-		s.MCP.StopTasks()
 		r.release()
 		return fmt.Errorf("serving: %w", r.engine.Err())
 	}
@@ -293,9 +292,6 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 		r.release()
 		return nil, err
 	}
-	if s.Keys != nil {
-		s.MCP.SetKeys(s.Keys) // cursors too survive a restart then
-	}
 	s.running.Store(r)
 	r.log.LogAttrs(context.Background(), slog.LevelInfo, "serving", r.logAttrs()...)
 	return r, nil
@@ -354,10 +350,13 @@ const unusedSession = time.Minute
 // serve starts the goroutines behind the gate.
 func (r *runState) serve() {
 	g := r.gate
+	if k := r.cfg.Keys; k != nil {
+		r.cfg.MCP.SetKeys(k) // cursors too survive a restart then
+	}
 	g.hooks = newHookRunner(r.cfg.Hooks, r.log)
 	g.pool = pool.New(pool.Config{CPUWorkers: cpus(), BlockingWorkers: r.cfg.Workers, Queue: r.cfg.Queue, Logger: r.log})
 	g.calls.start()
-	r.cfg.MCP.LimitTasks(max(1, r.cfg.workers()/2))
+	r.cfg.MCP.LimitTasks(max(1, g.pool.Stats().Blocking.Limit/2))
 	r.cfg.MCP.ResumeTasks()
 	r.every(time.Second, func(now time.Time) { g.sessions.Sweep(now) })
 	r.every(sweepLogsEvery, g.sweepLogs)
@@ -379,13 +378,6 @@ func (r *runState) every(d time.Duration, f func(now time.Time)) {
 			}
 		}
 	})
-}
-
-func (s *Server) workers() int {
-	if s.Workers > 0 {
-		return s.Workers
-	}
-	return pool.DefaultBlockingWorkers
 }
 
 func (s *Server) drainTimeout() time.Duration {
@@ -414,7 +406,6 @@ func (r *runState) drain(wait func(context.Context) error) error {
 	})
 	err := wait(ctx)
 	last.Stop()
-	r.cfg.MCP.StopTasks()
 	r.release()
 	if err == nil && cut.Load() > 0 {
 		err = fmt.Errorf("%d calls did not end in time and were answered with an error", cut.Load())
@@ -429,6 +420,7 @@ func (r *runState) drain(wait func(context.Context) error) error {
 // release ends everything that start began, but for the engine. Tools that are
 // still running are left behind: nobody waits for them any more.
 func (r *runState) release() {
+	r.cfg.MCP.StopTasks()
 	g := r.gate
 	g.sessions.CloseAll(time.Now(), session.Shutdown)
 	ctx, cancel := context.WithTimeout(context.Background(), releaseGrace)

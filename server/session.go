@@ -53,15 +53,14 @@ func (s *legacySession) send(msg []byte, keep bool) bool {
 // (25:basic/transports).
 func (s *legacySession) newestStandby() *eventStream {
 	s.mu.Lock()
-	all := slices.Clone(s.standby)
-	s.mu.Unlock()
-	for _, e := range slices.Backward(all) {
+	defer s.mu.Unlock()
+	for _, e := range slices.Backward(s.standby) {
 		if e.attached() {
 			return e
 		}
 	}
-	if n := len(all); n > 0 {
-		return all[n-1]
+	if n := len(s.standby); n > 0 {
+		return s.standby[n-1]
 	}
 	return nil
 }

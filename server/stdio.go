@@ -38,14 +38,10 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 		s.busy.Store(false)
 		return err
 	}
-	if s.Keys != nil {
-		s.MCP.SetKeys(s.Keys)
-	}
 	r.serve()
 	s.running.Store(r)
 	defer func() { r.stopped(err) }()
 	defer r.release()
-	defer s.MCP.StopTasks()
 	r.began()
 	conn := transport.NewStdio(in, out, transport.StdioConfig{MaxMessage: s.MaxBody}, r.gate)
 	stop := make(chan struct{})

@@ -209,35 +209,22 @@ func (a *activeCall) askAll(ctx context.Context, questions InputRequestMap) (Inp
 func (t *asking) recall(questions InputRequestMap) (InputResponseMap, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	answers := make(InputResponseMap, len(questions))
-	for key, q := range questions {
-		raw, ok := t.given[key]
-		if !ok {
-			continue
-		}
-		// "If the client fails to send all the information requested ... the server
-		// SHOULD respond with a new InputRequiredResult" (mrtr, "Error Handling"):
-		// an answer that is none counts as missing.
-		if answer, err := parseInputResponse(q, raw); err == nil {
-			answers[key] = answer
-			if t.used == nil {
-				t.used = make(map[string]bool)
-			}
-			t.used[key] = true
-		}
+	answers, open := t.split(questions)
+	if t.used == nil {
+		t.used = make(map[string]bool)
 	}
-	if len(answers) == len(questions) {
+	for key := range answers {
+		t.used[key] = true
+	}
+	if len(open) == 0 {
 		return answers, nil
 	}
-	for key, q := range questions {
-		if answers[key] != nil {
-			continue
-		}
+	if t.asked == nil {
+		t.asked = make(InputRequestMap)
+	}
+	for key, q := range open {
 		if len(t.asked) >= maxQuestions {
 			return nil, fmt.Errorf("mcp: more than %d open questions in one call", maxQuestions)
-		}
-		if t.asked == nil {
-			t.asked = make(InputRequestMap)
 		}
 		t.asked[key] = q
 	}
@@ -368,6 +355,13 @@ func (a *activeCall) askAnew(ctx context.Context, questions InputRequestMap) (In
 func (t *asking) known(questions InputRequestMap) (InputResponseMap, InputRequestMap) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.split(questions)
+}
+
+// split is known, under mu. "If the client fails to send all the information
+// requested ... the server SHOULD respond with a new InputRequiredResult" (mrtr,
+// "Error Handling"): an answer that is none counts as missing.
+func (t *asking) split(questions InputRequestMap) (InputResponseMap, InputRequestMap) {
 	answers, open := make(InputResponseMap, len(questions)), make(InputRequestMap)
 	for key, q := range questions {
 		if raw, ok := t.given[key]; ok {
@@ -398,24 +392,6 @@ type ClientError struct{ Err *jsonrpc.Error }
 // Error implements error.
 func (e *ClientError) Error() string {
 	return fmt.Sprintf("the client answered with error %d: %s", e.Err.Code, e.Err.Message)
-}
-
-// requester sends requests to a client.
-type requester interface {
-	Request(ctx context.Context, method string, params []byte) (json.RawMessage, error)
-}
-
-// request sends q to the client of a session and returns its answer.
-func request(ctx context.Context, to requester, q InputRequest, rev revision) (InputResponse, error) {
-	params, err := appendInputParams(nil, q, rev)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := to.Request(ctx, inputMethod(q), params)
-	if err != nil {
-		return nil, err
-	}
-	return parseInputResponse(q, raw)
 }
 
 // once implements Once.

@@ -59,15 +59,12 @@ func (ss *ServerSession) Ping(ctx context.Context, _ *PingParams) error {
 }
 
 // wayBack is how requests reach the client of a session; nil: not at all.
-func (ss *ServerSession) wayBack() requester {
+func (ss *ServerSession) wayBack() Peer {
 	if call := ss.running(); call != nil && call.id != nil { // a request, not a notification
 		if call.host == nil || call.rev.modern() { // on an event loop nobody waits
 			return nil
 		}
 		return call.host
-	}
-	if ss.peer == nil {
-		return nil
 	}
 	return ss.peer
 }
@@ -92,4 +89,17 @@ func askAnywhere[A InputResponse](ctx context.Context, ss *ServerSession, q Inpu
 		return answer, err
 	}
 	return res.(A), nil
+}
+
+// request sends q to the client of a session and returns its answer.
+func request(ctx context.Context, to Peer, q InputRequest, rev revision) (InputResponse, error) {
+	params, err := appendInputParams(nil, q, rev)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := to.Request(ctx, inputMethod(q), params)
+	if err != nil {
+		return nil, err
+	}
+	return parseInputResponse(q, raw)
 }

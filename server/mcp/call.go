@@ -19,7 +19,7 @@ const maxEchoedName = 128
 func (s *Server) resolveTool(c *Call) {
 	name, args := c.Meta.beside.name, c.Meta.beside.arguments
 	// Some clients send null for no arguments.
-	if args == nil || string(args) == "null" {
+	if isNull(args) {
 		args = noArguments
 	}
 	c.args = args

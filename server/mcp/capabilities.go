@@ -147,7 +147,7 @@ func (s *Server) capabilities(modern bool) *ServerCapabilities {
 	return &caps
 }
 
-// declares reports whether the server declares a capability. They are the
+// declaresList reports whether the server declares a capability. They are the
 // conditions of capabilities, for who needs one of them often.
 func (s *Server) declaresList(k kind) bool {
 	c, reg := s.opts.Capabilities, s.snapshot()

@@ -1,7 +1,8 @@
 package mcp
 
 // Content is one item of what a tool returns: *TextContent, *ImageContent,
-// *AudioContent, *ResourceLink or *EmbeddedResource.
+// *AudioContent, *ResourceLink or *EmbeddedResource. In messages of sampling it may
+// be *ToolUseContent or *ToolResultContent too.
 //
 // What a client's revision does not define is not sent to it: an AudioContent
 // before 2025-03-26 and a ResourceLink before 2025-06-18 become a text that

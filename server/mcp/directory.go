@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,8 +132,8 @@ type servedDirectory struct {
 
 func newServedDirectory(s *Server, d *Directory) (*servedDirectory, error) {
 	v := &servedDirectory{Directory: *d, log: s.log}
-	v.MaxFileSize = orDefault(v.MaxFileSize, DefaultMaxFileSize)
-	v.MaxEntries = orDefault(v.MaxEntries, DefaultMaxDirectory)
+	v.MaxFileSize = cmp.Or(v.MaxFileSize, DefaultMaxFileSize)
+	v.MaxEntries = cmp.Or(v.MaxEntries, DefaultMaxDirectory)
 	switch {
 	case d.Root == nil:
 		return nil, errors.New("Root is nil: open one with os.OpenRoot")

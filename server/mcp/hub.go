@@ -180,26 +180,25 @@ func needsURI(method string) *jsonrpc.Error {
 	}
 }
 
-func decodeSubscribe(s *Server, c *Call) (Request, *jsonrpc.Error) {
-	f := newFrame[SubscribeParams](s, c)
+// ofURI decodes the params of a method that is about a URI.
+func (f *frame[T, P]) ofURI(c *Call, uri *string) (Request, *jsonrpc.Error) {
 	if err := f.decode(c); err != nil {
 		return nil, err
 	}
-	if f.params.URI == "" || len(f.params.URI) > maxURI {
+	if *uri == "" || len(*uri) > maxURI {
 		return nil, needsURI(c.Method)
 	}
 	return &f.request, nil
 }
 
+func decodeSubscribe(s *Server, c *Call) (Request, *jsonrpc.Error) {
+	f := newFrame[SubscribeParams](s, c)
+	return f.ofURI(c, &f.params.URI)
+}
+
 func decodeUnsubscribe(s *Server, c *Call) (Request, *jsonrpc.Error) {
 	f := newFrame[UnsubscribeParams](s, c)
-	if err := f.decode(c); err != nil {
-		return nil, err
-	}
-	if f.params.URI == "" || len(f.params.URI) > maxURI {
-		return nil, needsURI(c.Method)
-	}
-	return &f.request, nil
+	return f.ofURI(c, &f.params.URI)
 }
 
 func handleSubscribe(ctx context.Context, _ string, request Request) (Result, error) {

@@ -15,7 +15,6 @@ const (
 	methodElicitationComplete = "notifications/elicitation/complete"
 	methodCreateMessage       = "sampling/createMessage"
 	methodListRoots           = "roots/list"
-	methodRootsListChanged    = "notifications/roots/list_changed"
 )
 
 // CodeURLElicitationRequired is the code of the error that

@@ -146,7 +146,7 @@ func TestInputMethods(t *testing.T) {
 	if got := inputMethod(&CreateMessageWithToolsParams{}); got != methodCreateMessage {
 		t.Errorf("inputMethod = %q", got)
 	}
-	if methodElicitationComplete != "notifications/elicitation/complete" || methodRootsListChanged != "notifications/roots/list_changed" {
+	if methodElicitationComplete != "notifications/elicitation/complete" || methodRootsChanged != "notifications/roots/list_changed" {
 		t.Error("notifications are misspelt")
 	}
 }

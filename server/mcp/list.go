@@ -92,7 +92,7 @@ func fastList[F feature](k kind, of func(*registry) *list[F]) func(*Server, *Cal
 	return func(s *Server, c *Call, dst []byte) ([]byte, *jsonrpc.Error) {
 		l := of(s.snapshot())
 		from := 0
-		if raw := c.Meta.beside.cursor; raw != nil && string(raw) != "null" {
+		if raw := c.Meta.beside.cursor; !isNull(raw) {
 			cursor, ok := jsonrpc.Unquote(raw)
 			if !ok {
 				return dst, wrongType("params.cursor", "a string")
@@ -106,77 +106,67 @@ func fastList[F feature](k kind, of func(*registry) *list[F]) func(*Server, *Cal
 	}
 }
 
-// pageFor returns the features of the page that begins at cursor, as the caller
-// of a request sees the list, and the cursor of the next page.
-func pageFor[F feature](l *list[F], features []F, cursor string, most int, visible func(F) bool) (page []F, next string, err error) {
+// pageFor returns the entries of the page that begins at cursor, as the caller of
+// a request sees the list, and the cursor of the next page.
+func pageFor[F feature, T any](l *list[F], features []F, cursor string, most int, visible func(F) bool, entry func(F) T) (entries []T, next string, err error) {
 	from, wrong := l.start(features, cursor)
 	if wrong != nil {
 		return nil, "", wrong
 	}
 	page, more := cut(features[from:], most, visible)
-	return page, l.next(page, more), nil
+	entries = make([]T, 0, len(page)) // an empty list is [], not null
+	for _, f := range page {
+		entries = append(entries, entry(f))
+	}
+	return entries, l.next(page, more), nil
 }
 
 func handleListTools(ctx context.Context, _ string, req Request) (Result, error) {
 	r := req.(*ListToolsRequest)
 	s := r.Session.server
 	l := s.snapshot().tools
-	page, next, err := pageFor(l, merged(l.sorted, r.Session.ownTools()), r.Params.Cursor, s.opts.PageSize, s.visibleTools(ctx, r.caller()))
+	tools, next, err := pageFor(l, merged(l.sorted, r.Session.ownTools()), r.Params.Cursor, s.opts.PageSize, s.visibleTools(ctx, r.caller()),
+		func(f *serverTool) *Tool { return f.tool })
 	if err != nil {
 		return nil, err
 	}
-	res := &ListToolsResult{Cacheable: s.cacheable(toolKind), NextCursor: next, Tools: make([]*Tool, 0, len(page))}
-	for _, t := range page {
-		res.Tools = append(res.Tools, t.tool)
-	}
-	return res, nil
+	return &ListToolsResult{Cacheable: s.cacheable(toolKind), NextCursor: next, Tools: tools}, nil
 }
 
 func handleListPrompts(ctx context.Context, _ string, req Request) (Result, error) {
 	r := req.(*ListPromptsRequest)
 	s := r.Session.server
 	l := s.snapshot().prompts
-	page, next, err := pageFor(l, l.sorted, r.Params.Cursor, s.opts.PageSize, s.visiblePrompts(ctx, r.caller()))
+	prompts, next, err := pageFor(l, l.sorted, r.Params.Cursor, s.opts.PageSize, s.visiblePrompts(ctx, r.caller()),
+		func(f *serverPrompt) *Prompt { return f.prompt })
 	if err != nil {
 		return nil, err
 	}
-	res := &ListPromptsResult{Cacheable: s.cacheable(promptKind), NextCursor: next, Prompts: make([]*Prompt, 0, len(page))}
-	for _, p := range page {
-		res.Prompts = append(res.Prompts, p.prompt)
-	}
-	return res, nil
+	return &ListPromptsResult{Cacheable: s.cacheable(promptKind), NextCursor: next, Prompts: prompts}, nil
 }
 
 func handleListResources(ctx context.Context, _ string, req Request) (Result, error) {
 	r := req.(*ListResourcesRequest)
 	s := r.Session.server
 	l := s.snapshot().resources
-	page, next, err := pageFor(l, l.sorted, r.Params.Cursor, s.opts.PageSize, s.visibleResources(ctx, r.caller()))
+	resources, next, err := pageFor(l, l.sorted, r.Params.Cursor, s.opts.PageSize, s.visibleResources(ctx, r.caller()),
+		func(f *serverResource) *Resource { return f.resource })
 	if err != nil {
 		return nil, err
 	}
-	res := &ListResourcesResult{Cacheable: s.cacheable(resourceKind), NextCursor: next, Resources: make([]*Resource, 0, len(page))}
-	for _, f := range page {
-		res.Resources = append(res.Resources, f.resource)
-	}
-	return res, nil
+	return &ListResourcesResult{Cacheable: s.cacheable(resourceKind), NextCursor: next, Resources: resources}, nil
 }
 
 func handleListTemplates(ctx context.Context, _ string, req Request) (Result, error) {
 	r := req.(*ListResourceTemplatesRequest)
 	s := r.Session.server
 	l := s.snapshot().templates
-	page, next, err := pageFor(l, l.sorted, r.Params.Cursor, s.opts.PageSize, s.visibleTemplates(ctx, r.caller()))
+	templates, next, err := pageFor(l, l.sorted, r.Params.Cursor, s.opts.PageSize, s.visibleTemplates(ctx, r.caller()),
+		func(f *serverTemplate) *ResourceTemplate { return f.template })
 	if err != nil {
 		return nil, err
 	}
-	res := &ListResourceTemplatesResult{
-		Cacheable: s.cacheable(templateKind), NextCursor: next, ResourceTemplates: make([]*ResourceTemplate, 0, len(page)),
-	}
-	for _, f := range page {
-		res.ResourceTemplates = append(res.ResourceTemplates, f.template)
-	}
-	return res, nil
+	return &ListResourceTemplatesResult{Cacheable: s.cacheable(templateKind), NextCursor: next, ResourceTemplates: templates}, nil
 }
 
 // appendEntries appends the entries of a list as a handler or middleware left

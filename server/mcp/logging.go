@@ -61,9 +61,7 @@ func (ss *ServerSession) Log(ctx context.Context, params *LoggingMessageParams) 
 	if least := ss.logLevel(); least == 0 || rank < least {
 		return nil
 	}
-	return ss.server.send(ctx, methodMessage, &ServerRequest[*LoggingMessageParams]{
-		Session: ss, Params: params, Extra: ss.extra(),
-	})
+	return ss.server.send(ctx, methodMessage, outgoing(ss, params))
 }
 
 // logLevel is the rank of the least severe message that the client wants; 0:

@@ -178,10 +178,7 @@ func (s *Server) CheckVersion(version []byte) *jsonrpc.Error {
 	return &jsonrpc.Error{
 		Code:    CodeUnsupportedProtocolVersion,
 		Message: "Unsupported protocol version",
-		Data: struct {
-			Supported []string `json:"supported"`
-			Requested string   `json:"requested"`
-		}{SupportedVersions(), strings.ToValidUTF8(requested, "")},
+		Data:    UnsupportedProtocolVersionData{SupportedVersions(), strings.ToValidUTF8(requested, "")},
 	}
 }
 

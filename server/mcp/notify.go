@@ -66,7 +66,8 @@ func (s *Server) transmit(_ context.Context, method string, req Request) (Result
 		if err != nil {
 			return nil, err
 		}
-		return nil, ss.notify(jsonrpc.AppendNotification(nil, method, params))
+		ss.notify(jsonrpc.AppendNotification(nil, method, params))
+		return nil, nil
 	default:
 		params, err := json.Marshal(p)
 		if err != nil {
@@ -75,20 +76,20 @@ func (s *Server) transmit(_ context.Context, method string, req Request) (Result
 		if string(params) == "{}" {
 			params = nil
 		}
-		return nil, ss.notify(jsonrpc.AppendNotification(nil, method, params))
+		ss.notify(jsonrpc.AppendNotification(nil, method, params))
+		return nil, nil
 	}
 }
 
 // notify sends a notification: on the stream of the call that ss is the view
 // of, else on the session's own.
-func (ss *ServerSession) notify(msg []byte) error {
+func (ss *ServerSession) notify(msg []byte) {
 	switch {
 	case ss.running() != nil && ss.call.notifier != nil:
 		ss.call.notifier.Notify(msg)
 	case ss.peer != nil:
 		ss.peer.Notify(msg)
 	}
-	return nil
 }
 
 // notifySession sends what the engine has to say outside of calls.

@@ -56,10 +56,7 @@ func (ss *ServerSession) NotifyProgress(ctx context.Context, params *ProgressNot
 	if ss.call.progress.notifier == nil {
 		return nil
 	}
-	_, err := (*ss.server.sending.Load())(ctx, methodProgress, &ServerRequest[*ProgressNotificationParams]{
-		Session: ss, Params: params, Extra: ss.extra(),
-	})
-	return err
+	return ss.server.send(ctx, methodProgress, outgoing(ss, params))
 }
 
 func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

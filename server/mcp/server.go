@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -131,14 +132,14 @@ type ServerOptions struct {
 }
 
 func (o *ServerOptions) setDefaults() {
-	o.PageSize = orDefault(o.PageSize, DefaultPageSize)
-	o.ToolTimeout = orDefault(o.ToolTimeout, DefaultToolTimeout)
-	o.InputTimeout = orDefault(o.InputTimeout, DefaultInputTimeout)
-	o.MaxSubscriptions = orDefault(o.MaxSubscriptions, DefaultMaxSubscriptions)
-	o.TaskTTL = orDefault(o.TaskTTL, DefaultTaskTTL)
-	o.TaskPollInterval = orDefault(o.TaskPollInterval, DefaultTaskPollInterval)
-	o.MaxTasks = orDefault(o.MaxTasks, DefaultMaxTasks)
-	o.MaxRunningTasks = orDefault(o.MaxRunningTasks, DefaultMaxRunningTasks)
+	o.PageSize = cmp.Or(o.PageSize, DefaultPageSize)
+	o.ToolTimeout = cmp.Or(o.ToolTimeout, DefaultToolTimeout)
+	o.InputTimeout = cmp.Or(o.InputTimeout, DefaultInputTimeout)
+	o.MaxSubscriptions = cmp.Or(o.MaxSubscriptions, DefaultMaxSubscriptions)
+	o.TaskTTL = cmp.Or(o.TaskTTL, DefaultTaskTTL)
+	o.TaskPollInterval = cmp.Or(o.TaskPollInterval, DefaultTaskPollInterval)
+	o.MaxTasks = cmp.Or(o.MaxTasks, DefaultMaxTasks)
+	o.MaxRunningTasks = cmp.Or(o.MaxRunningTasks, DefaultMaxRunningTasks)
 }
 
 // NewServer returns a server without tools. impl says who it is and must not

@@ -256,15 +256,13 @@ func handleListSkills(ctx context.Context, _ string, request Request) (Result, e
 	s := req.Session.server
 	l := s.snapshot().skills
 	v := s.visibleResources(ctx, req.caller())
-	page, next, err := pageFor(l, l.sorted, req.Params.Cursor, s.opts.PageSize, func(k *serverSkill) bool { return k.main.seenBy(v) })
+	skills, next, err := pageFor(l, l.sorted, req.Params.Cursor, s.opts.PageSize,
+		func(k *serverSkill) bool { return k.main.seenBy(v) },
+		func(k *serverSkill) *Skill { return k.seenBy(v) })
 	if err != nil {
 		return nil, err
 	}
-	res := &ListSkillsResult{Cacheable: s.cacheable(resourceKind), NextCursor: next, Skills: make([]*Skill, 0, len(page))}
-	for _, k := range page {
-		res.Skills = append(res.Skills, k.seenBy(v))
-	}
-	return res, nil
+	return &ListSkillsResult{Cacheable: s.cacheable(resourceKind), NextCursor: next, Skills: skills}, nil
 }
 
 func decodeGetSkill(s *Server, c *Call) (Request, *jsonrpc.Error) {
@@ -275,17 +273,6 @@ func decodeGetSkill(s *Server, c *Call) (Request, *jsonrpc.Error) {
 func decodeReadDirectory(s *Server, c *Call) (Request, *jsonrpc.Error) {
 	f := newFrame[ReadResourceDirectoryParams](s, c)
 	return f.ofURI(c, &f.params.URI)
-}
-
-// ofURI decodes the params of a method that is about a URI.
-func (f *frame[T, P]) ofURI(c *Call, uri *string) (Request, *jsonrpc.Error) {
-	if err := f.decode(c); err != nil {
-		return nil, err
-	}
-	if *uri == "" || len(*uri) > maxURI {
-		return nil, needsURI(c.Method)
-	}
-	return &f.request, nil
 }
 
 func handleGetSkill(ctx context.Context, _ string, request Request) (Result, error) {
@@ -317,15 +304,12 @@ func handleReadDirectory(ctx context.Context, _ string, request Request) (Result
 	}
 	// The cursor is of this directory.
 	l := &list[*serverResource]{method: methodReadDirectory + " " + uri, cursors: reg.skills.cursors}
-	page, next, err := pageFor(l, children, req.Params.Cursor, s.opts.PageSize, nil)
+	resources, next, err := pageFor(l, children, req.Params.Cursor, s.opts.PageSize, nil,
+		func(r *serverResource) *Resource { return r.resource })
 	if err != nil {
 		return nil, err
 	}
-	res := &ReadResourceDirectoryResult{NextCursor: next, Resources: make([]*Resource, 0, len(page))}
-	for _, r := range page {
-		res.Resources = append(res.Resources, r.resource)
-	}
-	return res, nil
+	return &ReadResourceDirectoryResult{NextCursor: next, Resources: resources}, nil
 }
 
 // children are what a caller sees in a directory: of a skill, or one that leads

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -124,7 +125,7 @@ func (a *activeCall) startTask(o *TaskOptions) (context.Context, error) {
 	rec := &TaskRecord{
 		ID: t.id, Principal: a.principal.ID, Tool: a.tool.tool.Name,
 		Status: TaskWorking, StatusMessage: o.StatusMessage, Created: now, Updated: now,
-		TTL: max(orDefault(o.TTL, s.opts.TaskTTL), 0), PollInterval: orDefault(o.PollInterval, s.opts.TaskPollInterval),
+		TTL: max(cmp.Or(o.TTL, s.opts.TaskTTL), 0), PollInterval: cmp.Or(o.PollInterval, s.opts.TaskPollInterval),
 	}
 	t.rec.Store(rec)
 	if rec.TTL > 0 {
@@ -149,13 +150,6 @@ func (a *activeCall) startTask(o *TaskOptions) (context.Context, error) {
 		return nil, context.Canceled
 	}
 	return t.ctx, nil
-}
-
-func orDefault[T int | time.Duration](v, def T) T {
-	if v == 0 {
-		return def
-	}
-	return v
 }
 
 // finishTask ends the task of a call, if it is one, with what the handler

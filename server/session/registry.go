@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -116,9 +117,9 @@ func NewRegistry(cfg Config) *Registry {
 	if cfg.Keys == nil {
 		cfg.Keys = seal.NewRandom()
 	}
-	cfg.Max = orDefault(cfg.Max, 10_000)
-	cfg.Idle = orDefault(cfg.Idle, 30*time.Minute)
-	cfg.Lifetime = orDefault(max(cfg.Lifetime, 0), 24*time.Hour)
+	cfg.Max = cmp.Or(cfg.Max, 10_000)
+	cfg.Idle = cmp.Or(cfg.Idle, 30*time.Minute)
+	cfg.Lifetime = cmp.Or(max(cfg.Lifetime, 0), 24*time.Hour)
 
 	r := &Registry{
 		cfg:  cfg,
@@ -430,11 +431,4 @@ func clip(s string) string {
 		s = s[:n]
 	}
 	return strings.Clone(s)
-}
-
-func orDefault[T int | time.Duration](v, def T) T {
-	if v == 0 {
-		return def
-	}
-	return v
 }

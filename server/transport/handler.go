@@ -225,9 +225,15 @@ func (h *Handler) dispatch(p *peer, s *httpStream, r *http1.Request, kind Kind) 
 	if remote := p.client(r); remote != p.link.Remote {
 		p.relink(&Link{Protocol: HTTP, Remote: remote})
 	}
-	p.request = Request{Kind: kind, Link: p.link, Header: &p.header, Body: r.Body, origin: s}
-	h.up.Dispatch(&p.request, s)
-	p.request, p.header = Request{}, Header{} // or they would keep the body in memory while nobody uses it
+	p.handUp(kind, r.Body, s, s)
+}
+
+// handUp asks the Dispatcher, and forgets the request: it would keep the body, or
+// a credential, in memory for as long as the connection lives.
+func (p *peer) handUp(kind Kind, body []byte, o origin, s Stream) {
+	p.request = Request{Kind: kind, Link: p.link, Header: &p.header, Body: body, origin: o}
+	p.host.up.Dispatch(&p.request, s)
+	p.request, p.header = Request{}, Header{}
 }
 
 // client is the address of who sent r: the peer's, unless that is a trusted

@@ -73,9 +73,7 @@ func (h *Handler) openSSE(p *peer, s *httpStream, r *http1.Request) {
 	s.session, p.sse = e, e
 	p.fillHeader(r)
 	p.relink(e.link)
-	p.request = Request{Kind: Upgrade, Link: e.link, Header: &p.header, origin: s}
-	h.up.Dispatch(&p.request, s)
-	p.request, p.header = Request{}, Header{}
+	p.handUp(Upgrade, nil, s, s)
 }
 
 // openSession begins the event stream of an accepted session: "When a client

@@ -64,9 +64,7 @@ func (h *Handler) upgrade(p *peer, s *httpStream, r *http1.Request) {
 	// From here on the link is that of a WebSocket: a refusal ends the connection.
 	p.ws = newWSPeer(p.conn)
 	p.relink(&Link{Protocol: WebSocket, Remote: p.client(r), Send: p.ws.sendMessage})
-	p.request = Request{Kind: Upgrade, Link: p.link, Header: &p.header, origin: s}
-	h.up.Dispatch(&p.request, s)
-	p.request, p.header = Request{}, Header{} // the credential is not kept for the life of the connection
+	p.handUp(Upgrade, nil, s, s)
 }
 
 // Message implements loop.Handler.
