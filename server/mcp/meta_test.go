@@ -3,6 +3,8 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -106,5 +108,44 @@ func TestClientOfRequest(t *testing.T) {
 	}
 	if (&CallToolParams{Meta: Meta{"progressToken": "x"}}).GetProgressToken() != "x" {
 		t.Error("CallToolParams.GetProgressToken")
+	}
+}
+
+// The trace context of a request reaches its handler and the receiving middleware,
+// as it is: "traceparent", "tracestate" and "baggage" are keys of _meta
+// without a prefix (26:basic).
+func TestTraceContext(t *testing.T) {
+	const meta = `"_meta":{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","tracestate":"a=1","baggage":"k=v"}`
+	trace := func(m map[string]any) string {
+		return fmt.Sprint(m["traceparent"], " ", m["tracestate"], " ", m["baggage"])
+	}
+	const want = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 a=1 k=v"
+	for _, version := range []string{Version20251125, Version20260728} {
+		var seen []string
+		s := empty(quiet())
+		rawTool(s, &Tool{Name: "trace"}, func(_ context.Context, req *CallToolRequest) (*CallToolResult, error) {
+			return said("%s", trace(req.Params.Meta)), nil
+		})
+		s.AddResource(&Resource{URI: "x://trace", Name: "trace"}, func(_ context.Context, req *ReadResourceRequest) (*ReadResourceResult, error) {
+			return &ReadResourceResult{Contents: []*ResourceContents{{Text: trace(req.Params.Meta)}}}, nil
+		})
+		s.AddReceivingMiddleware(func(next MethodHandler) MethodHandler {
+			return func(ctx context.Context, method string, req Request) (Result, error) {
+				if method != "initialize" && !strings.HasPrefix(method, "notifications/") {
+					seen = append(seen, trace(req.GetParams().GetMeta()))
+				}
+				return next(ctx, method, req)
+			}
+		})
+		c := dial(t, s, version)
+		for method, params := range map[string]string{"tools/call": `"name":"trace"`, "resources/read": `"uri":"x://trace"`, "tools/list": ""} {
+			out := c.ask(method, strings.Trim(params+","+meta, ","))
+			if method != "tools/list" && !strings.Contains(out, want) {
+				t.Errorf("%s %s: %s", version, method, out)
+			}
+		}
+		if !slices.Equal(seen, []string{want, want, want}) {
+			t.Errorf("%s: middleware saw %q", version, seen)
+		}
 	}
 }
