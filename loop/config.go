@@ -36,6 +36,9 @@ type Config struct {
 	HTTP http1.Limits
 	// WebSocket bounds messages and control frames.
 	WebSocket websocket.Limits
+	// Binary has binary messages reach Handler.Message; Conn.MessageBinary tells
+	// them from text. Default: a binary message is refused with 1003.
+	Binary bool
 	// HeadTimeout is how long a request head may take from its first byte.
 	// Default: 10 s.
 	HeadTimeout time.Duration

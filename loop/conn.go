@@ -169,6 +169,10 @@ func (c *Conn) TakeMessage() *buffer.Buffer {
 	return buffer.Copy(c.ws.Payload())
 }
 
+// MessageBinary reports whether the data of Handler.Message is a binary
+// message. Without Config.Binary it never is.
+func (c *Conn) MessageBinary() bool { return c.ws.Binary() }
+
 // Abort closes the connection when the current callback is done; what is queued
 // is lost. err is what Handler.Closed will be told, unless the loop had a reason
 // to end the connection before.

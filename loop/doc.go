@@ -17,7 +17,7 @@
 // the next request wait in its buffer. An exchange has a number, and an answer
 // that names an older exchange is dropped, so a late worker can never answer
 // somebody else's request. Sending with Switch turns the connection into a
-// WebSocket.
+// WebSocket. Its messages are text; Config.Binary admits binary ones too.
 //
 // # Bounds
 //

@@ -12,8 +12,9 @@ type Handler interface {
 	// valid until Request returns; Conn.TakeBody keeps the body longer. The
 	// exchange stays open until something is sent with Last or Switch.
 	Request(c *Conn, r *http1.Request)
-	// Message is called for a complete WebSocket text message. data is valid
-	// until Message returns; Conn.TakeMessage keeps it longer.
+	// Message is called for a complete WebSocket message: of text, unless
+	// Config.Binary is set. data is valid until Message returns;
+	// Conn.TakeMessage keeps it longer.
 	Message(c *Conn, data []byte)
 	// Alarm is called once when the time set with Conn.SetAlarm has come.
 	Alarm(c *Conn)

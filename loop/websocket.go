@@ -57,7 +57,7 @@ func (c *Conn) trackPartial() {
 
 func (c *Conn) message() {
 	c.loop.shared.messages.Add(1)
-	if c.ws.Binary() {
+	if c.ws.Binary() && !c.loop.cfg.Binary {
 		c.closeWebSocket(websocket.CloseUnsupported, "text messages only")
 		return
 	}

@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -45,6 +46,80 @@ func TestWebSocketEnds(t *testing.T) {
 			r.wantEvents("message first", "closed <nil>")
 		})
 	}
+}
+
+// TestBinary: binary messages are refused by default, in whatever pieces they
+// come; with Config.Binary they reach the handler, which can tell them from text,
+// and every rule that is not about text holds for them.
+func TestBinary(t *testing.T) {
+	binary := func(payload string) []byte { return looptest.ClientFrame(looptest.OpBinary, true, []byte(payload)) }
+	frame := func(op byte, payload string) looptest.Frame { return looptest.Frame{Op: op, Payload: payload} }
+	parts := cat(
+		looptest.ClientFrame(looptest.OpBinary, false, []byte("\xffa")),
+		looptest.ClientFrame(looptest.OpPing, true, []byte("p")),
+		looptest.ClientFrame(looptest.OpContinuation, true, []byte("\xfe")))
+	tests := []struct {
+		name     string
+		in       []byte
+		admitted []looptest.Frame // with Config.Binary
+		refused  []looptest.Frame // without
+	}{
+		{"text", looptest.Text("t"), []looptest.Frame{frame(looptest.OpText, "t")}, []looptest.Frame{frame(looptest.OpText, "t")}},
+		{"binary", binary("\xff\x00"), []looptest.Frame{frame(looptest.OpBinary, "\xff\x00")}, []looptest.Frame{closeFrame(1003, "text messages only")}},
+		{"empty", binary(""), []looptest.Frame{frame(looptest.OpBinary, "")}, []looptest.Frame{closeFrame(1003, "text messages only")}},
+		{
+			"in parts", parts,
+			[]looptest.Frame{frame(looptest.OpPong, "p"), frame(looptest.OpBinary, "\xffa\xfe")},
+			[]looptest.Frame{frame(looptest.OpPong, "p"), closeFrame(1003, "text messages only")},
+		},
+		{
+			"text behind it is still checked", cat(binary("\xff"), looptest.Text("\xff")),
+			[]looptest.Frame{frame(looptest.OpBinary, "\xff"), closeFrame(1007, "invalid UTF-8 in text message")},
+			[]looptest.Frame{closeFrame(1003, "text messages only")},
+		},
+		{
+			"at the limit", binary(strings.Repeat("x", 100)),
+			[]looptest.Frame{frame(looptest.OpBinary, strings.Repeat("x", 100))},
+			[]looptest.Frame{closeFrame(1003, "text messages only")},
+		},
+		{
+			"above the limit", binary(strings.Repeat("x", 101)),
+			[]looptest.Frame{closeFrame(1009, "message too big")},
+			[]looptest.Frame{closeFrame(1009, "message too big")},
+		},
+	}
+	for _, tt := range tests {
+		for _, admit := range []bool{true, false} {
+			want := tt.refused
+			if admit {
+				want = tt.admitted
+			}
+			t.Run(fmt.Sprintf("%s/%v", tt.name, admit), func(t *testing.T) {
+				cfg := loop.Config{Binary: admit, WebSocket: websocket.Limits{MessageBytes: 100}}
+				r := newWebSocket(t, cfg, &looptest.Handler{OnMessage: echoInKind})
+				r.Feed(tt.in)
+				r.wantFrames(want...)
+				r.wantState(want[len(want)-1].Op == looptest.OpClose, false)
+
+				cut := newWebSocket(t, cfg, &looptest.Handler{OnMessage: echoInKind})
+				for i := range tt.in {
+					cut.Feed(tt.in[i : i+1])
+				}
+				cut.wantFrames(want...)
+			})
+		}
+	}
+}
+
+// echoInKind sends a message back with the opcode it came with.
+func echoInKind(c *loop.Conn, data []byte) {
+	b := buffer.Get()
+	if c.MessageBinary() {
+		b.B = websocket.AppendBinary(b.B, data)
+	} else {
+		b.B = websocket.AppendText(b.B, data)
+	}
+	c.Write(c.Exchange(), b, 0)
 }
 
 func TestMessageLimit(t *testing.T) {

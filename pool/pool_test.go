@@ -309,12 +309,27 @@ func TestSubmitsAtOnceGetWorkersEach(t *testing.T) {
 		}
 		wg.Wait()
 		// No worker can end before the gate opens.
-		if st := p.Stats().Blocking; st.Workers != 2 {
-			t.Fatalf("%+v: want 2 workers", st)
+		for end := time.Now().Add(10 * time.Second); p.Stats().Blocking.Busy != 2; runtime.Gosched() {
+			if time.Now().After(end) {
+				t.Fatalf("%+v: want 2 workers busy", p.Stats().Blocking)
+			}
 		}
 		close(g)
 		drain(t, p)
 	}
+}
+
+// Short tasks at once are done by the workers that there are processors for.
+func TestBurstStartsFewWorkers(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	p := quiet(Config{})
+	for range 1000 {
+		mustSubmit(t, p, Blocking, nil, taskFunc(func() {}))
+	}
+	if n := p.Stats().Blocking.Workers; n > 50 { // preemption may start some
+		t.Errorf("%d workers for 1000 short tasks on one processor", n)
+	}
+	drain(t, p)
 }
 
 func TestWaited(t *testing.T) {

@@ -15,9 +15,14 @@ type job struct {
 // queue is one class: its waiting tasks and its workers.
 //
 // There is no lock. The rule for starting a worker is: while there are more
-// unfinished tasks than workers, and fewer workers than allowed, start one.
-// Whoever raises load or lowers workers checks it afterwards, so that no task
-// is left without a worker.
+// unfinished tasks than workers, and fewer workers than allowed, start one, but
+// no second one before the first has begun. Whoever raises load or lowers
+// workers checks it afterwards, and so does a worker that has taken a task, so
+// that no task is left without a worker.
+//
+// One at a time is enough: the new worker begins when another blocks, or on a
+// processor that is free. A thousand short tasks at once are then done by the few
+// workers that there is a processor for, and not by a thousand goroutines.
 type queue struct {
 	pool  *Pool
 	class Class
@@ -38,6 +43,9 @@ type queue struct {
 	// half those that are suspended.
 	load    atomic.Int64
 	workers atomic.Int64 // without those whose task is suspended
+	// starting is set from the moment a worker is hired until it begins. What is
+	// queued while it is set, that worker finds.
+	starting atomic.Bool
 
 	done     atomic.Uint64
 	refused  atomic.Uint64
@@ -84,12 +92,16 @@ func (q *queue) push(j job, n int64) {
 func (q *queue) hire() bool {
 	for {
 		w := q.workers.Load()
-		if w >= q.maxWorkers || w >= active(q.load.Load()) {
+		if w >= q.maxWorkers || w >= active(q.load.Load()) || q.starting.Load() {
+			return false
+		}
+		if !q.starting.CompareAndSwap(false, true) {
 			return false
 		}
 		if q.workers.CompareAndSwap(w, w+1) {
 			return true
 		}
+		q.starting.Store(false)
 	}
 }
 
@@ -129,13 +141,17 @@ func (q *queue) work() {
 		idle = time.NewTimer(q.idleTimeout)
 		defer idle.Stop()
 	}
+	q.starting.Store(false)
 	for !retired {
 		if q.surplus() {
 			retired = true
 		} else if j, ok := q.next(idle); ok {
+			if q.hire() {
+				go q.work()
+			}
 			q.run(j)
-		} else {
-			retired = q.retire()
+		} else if retired = q.retire(); !retired {
+			q.starting.Store(false)
 		}
 	}
 }

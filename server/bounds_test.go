@@ -60,8 +60,10 @@ func TestWaitingClient(t *testing.T) {
 		{"", "[::1]:5", ""},
 		{"", "", ""},
 	} {
-		c := &call{conn: &connection{link: &transport.Link{Remote: tt.remote}}}
-		c.mcp.Principal = &auth.Principal{ID: tt.principal}
+		c := &call{
+			conn: &connection{link: &transport.Link{Remote: tt.remote}},
+			who:  &auth.Principal{ID: tt.principal},
+		}
 		if got := c.client(); got != tt.want {
 			t.Errorf("%q at %q is %q, want %q", tt.principal, tt.remote, got, tt.want)
 		}

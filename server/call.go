@@ -10,6 +10,7 @@ import (
 	"millrace/codec/jsonrpc"
 	"millrace/pool"
 	"millrace/pool/buffer"
+	"millrace/server/auth"
 	"millrace/server/mcp"
 	"millrace/server/transport"
 )
@@ -17,16 +18,21 @@ import (
 // call is one request from the moment it has passed the checks of its era until
 // it is answered. It is the task that a worker runs, the context that its
 // handler gets, and the notifier of its progress, so that a call costs one
-// allocation.
+// allocation. What is needed only until the answer is in mcp, which is used
+// again.
 //
 // Exactly one of these ends a call: its result, its deadline, its
 // cancellation. state decides the race; the losers drop what they have.
 type call struct {
-	gate    *gate
-	conn    *connection
-	req     *transport.Request // detached, unless the call is served inline
-	stream  transport.Stream
-	mcp     mcp.Call
+	gate   *gate
+	conn   *connection
+	req    *transport.Request // detached, unless the call is served inline
+	stream transport.Stream
+	// mcp is there until the call is answered and its body released. Who may come
+	// later than that looks at who and modern instead.
+	mcp     *mcp.Call
+	who     *auth.Principal
+	modern  bool
 	session *legacySession // the one it belongs to; nil in the stateless era
 	fresh   *legacySession // initialize: the one it may open
 	started time.Time
@@ -69,33 +75,58 @@ const (
 	callHanded // the answer is out while the handler goes on, as a task
 )
 
-// spareCalls are calls that nobody can hold any more; see call.recycle.
-var spareCalls = sync.Pool{New: func() any { return new(call) }}
+// spareCalls are calls that nobody can hold any more, see call.recycle, and
+// spareViews what answered calls have left.
+var (
+	spareCalls = sync.Pool{New: func() any { return new(call) }}
+	spareViews = sync.Pool{New: func() any { return new(mcp.Call) }}
+)
 
 // newCall builds the call for a request. Everything in it is a view of the
 // request's body.
-func newCall(in *inbound, msg *jsonrpc.Message, meta mcp.CallMeta) *call {
-	c := spareCalls.Get().(*call)
+func newCall(in *inbound, msg *jsonrpc.Message, meta *mcp.CallMeta) *call {
+	var c *call
+	method := methodName(msg.Method)
+	if method == methodCallTool { // never used again
+		c = new(call)
+	} else {
+		c = spareCalls.Get().(*call)
+	}
+	m := spareViews.Get().(*mcp.Call)
+	m.Method, m.ID, m.Params = method, msg.ID, msg.Params
+	m.Meta, m.Principal = *meta, in.who
 	c.gate, c.conn, c.req, c.stream, c.started = in.gate, in.conn, in.req, in.stream, time.Now()
-	c.mcp.Method, c.mcp.ID, c.mcp.Params = methodName(msg.Method), msg.ID, msg.Params
-	c.mcp.Meta, c.mcp.Principal = meta, in.who
+	c.mcp, c.who = m, in.who
 	return c
 }
 
-// recycle gives back a call that no handler has seen: handlers may keep their
-// context.
+// forget gives back what an answered call does not need any more. Whoever may
+// still hold the call does not look at it.
+func (c *call) forget() {
+	*c.mcp = mcp.Call{}
+	spareViews.Put(c.mcp)
+	c.mcp = nil
+}
+
+// recycle gives back the whole of a call that was served inline, unless a handler
+// may have kept it: it is the context of handlers of tools.
 func (c *call) recycle() {
-	if c.mcp.Method != "tools/call" && c.fresh == nil {
+	tool := c.mcp.Method == methodCallTool
+	c.forget()
+	if !tool {
 		*c = call{}
 		spareCalls.Put(c)
 	}
 }
 
+// methodCallTool is the method whose calls are never used again.
+const methodCallTool = "tools/call"
+
 // methodName avoids a copy for the methods that are called a million times.
 func methodName(b []byte) string {
 	switch string(b) {
-	case "tools/call":
-		return "tools/call"
+	case methodCallTool:
+		return methodCallTool
 	case "tools/list":
 		return "tools/list"
 	case "ping":
@@ -112,10 +143,12 @@ func (c *call) serveInline(in *inbound) {
 	c.state.Store(callAnswered)
 	body := buffer.Get()
 	var status int
-	body.B, status = c.gate.mcp.Serve(c, &c.mcp, body.B)
+	body.B, status = c.gate.mcp.Serve(c, c.mcp, body.B)
 	c.answer(body, status)
 	in.done()
-	c.recycle()
+	if c.fresh == nil {
+		c.recycle()
+	}
 }
 
 // Run implements pool.Task.
@@ -124,9 +157,13 @@ func (c *call) Run() {
 	if !c.state.CompareAndSwap(callPending, callRunning) {
 		return // canceled, or its time ran out, while it was queued
 	}
+	if c.class == pool.CPU {
+		procs.enter()
+		defer func() { procs.leave(time.Now()) }()
+	}
 	body := buffer.Get()
 	var status int
-	body.B, status = c.gate.mcp.Serve(c, &c.mcp, body.B)
+	body.B, status = c.gate.mcp.Serve(c, c.mcp, body.B)
 	if !c.state.CompareAndSwap(callRunning, callAnswered) {
 		if c.state.Load() != callHanded {
 			c.gate.counters.late.Inc()
@@ -158,10 +195,15 @@ func (c *call) finish() {
 		body.B = jsonrpc.AppendError(body.B, c.mcp.ID, &jsonrpc.Error{Code: jsonrpc.CodeInternal, Message: "internal error"})
 		c.answer(body, 500)
 	}
-	if c.state.Load() == callAnswered {
-		c.leave() // else who has ended the call does it, behind the answer
+	if c.state.Load() != callAnswered {
+		c.release()
+		return // who has ended the call makes it leave, behind the answer
 	}
+	c.leave()
 	c.release()
+	if c.fresh == nil {
+		c.forget()
+	}
 }
 
 // claim takes the right to end the call. Under ending.
@@ -187,7 +229,7 @@ func (c *call) expire() {
 		return
 	}
 	body := buffer.Get()
-	body.B = c.gate.mcp.AppendTimeout(body.B, &c.mcp, c.timeout)
+	body.B = c.gate.mcp.AppendTimeout(body.B, c.mcp, c.timeout)
 	c.ending.Unlock()
 	c.withdraw()
 	c.end(context.DeadlineExceeded)

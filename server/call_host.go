@@ -189,7 +189,7 @@ func (c *call) Wait(wait func()) error {
 // principal, or the address of who is anonymous. It is empty for anonymous
 // callers on this machine, whom nothing tells apart.
 func (c *call) client() string {
-	if p := c.mcp.Principal; !p.IsAnonymous() {
+	if p := c.who; !p.IsAnonymous() {
 		return "principal " + p.ID
 	}
 	host, _, err := net.SplitHostPort(c.conn.link.Remote)
@@ -335,7 +335,7 @@ func (c *call) listen() {
 		return // cancelled while it was queued
 	}
 	body := buffer.Get()
-	sub, out, status := c.gate.mcp.Listen(c, &c.mcp, body.B)
+	sub, out, status := c.gate.mcp.Listen(c, c.mcp, body.B)
 	body.B = out
 	if sub == nil {
 		if c.state.CompareAndSwap(callRunning, callAnswered) {

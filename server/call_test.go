@@ -114,9 +114,9 @@ func TestOneEnd(t *testing.T) {
 			t.Fatal(perr)
 		}
 		meta, _ := mcp.ParseMeta(msg.Params)
-		c := newCall(in, &msg, meta)
+		c := newCall(in, &msg, &meta)
 		c.mcp.Modern, c.timeout = true, time.Second
-		g.mcp.Plan(&c.mcp)
+		g.mcp.Plan(c.mcp)
 		in.leave(c)
 		if err := in.conn.enter(c, 64); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"millrace/codec/jsonrpc"
@@ -35,6 +36,10 @@ type gate struct {
 	calls    deadlines
 	waits    waits
 	logs     session.ReplayBudget // of what sessions keep for clients that come back
+
+	// knownMeta is the _meta object that requests have lately come with. All
+	// connections share it: most clients of a server are of one kind.
+	knownMeta atomic.Pointer[mcp.KnownMeta]
 
 	maxInFlight int
 	trace       bool // debug logs of every call are wanted
@@ -194,7 +199,7 @@ func (in *inbound) message() {
 		in.batch()
 		return
 	}
-	msg, err := jsonrpc.Parse(in.req.Body, nil)
+	msg, err := jsonrpc.ParseRepeated(in.req.Body, nil, in.gate.knownMeta.Load().Object())
 	if err != nil {
 		in.malformed(&msg, err)
 		return
@@ -240,12 +245,16 @@ func asksForAnswer(body []byte) bool {
 
 // request finds the era of a request and serves it.
 func (in *inbound) request(msg *jsonrpc.Message) {
-	meta, err := mcp.ParseMeta(msg.Params)
+	known := in.gate.knownMeta.Load()
+	meta, err := known.Parse(msg.Params)
 	if err != nil {
 		in.fail(400, msg.ID, err)
 		return
 	}
-	c := newCall(in, msg, meta)
+	if next := known.Know(&meta); next != known {
+		in.gate.knownMeta.Store(next)
+	}
+	c := newCall(in, msg, &meta)
 	if in.isModern(msg, &meta) {
 		in.modern(c)
 	} else {
@@ -278,7 +287,7 @@ func (in *inbound) response(msg *jsonrpc.Message) {
 // start runs a call: on this goroutine when it may, else on a worker.
 func (in *inbound) start(c *call) {
 	g := in.gate
-	plan := g.mcp.Plan(&c.mcp)
+	plan := g.mcp.Plan(c.mcp)
 	c.timeout = plan.Timeout
 	if c.mcp.Method == mcp.MethodListen {
 		in.listen(c, plan)
@@ -379,7 +388,7 @@ func (g *gate) Closed(l *transport.Link, why error) {
 	cn.calls, cn.session, cn.get = nil, nil, nil
 	cn.mu.Unlock()
 	for _, c := range calls {
-		if cn.shared() || c.mcp.Modern {
+		if cn.shared() || c.modern {
 			c.cancel(errDisconnected)
 		} else {
 			c.leftAlone()

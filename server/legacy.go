@@ -258,17 +258,18 @@ func (in *inbound) notified(sess *legacySession, msg *jsonrpc.Message) {
 		in.dropped(err)
 		return
 	}
-	c := newCall(in, msg, meta)
-	c.mcp.Modern = in.isModern(msg, &meta)
+	c := newCall(in, msg, &meta)
+	c.modern = in.isModern(msg, &meta)
+	c.mcp.Modern = c.modern
 	if sess != nil {
 		c.mcp.Session, c.mcp.Version = sess.mcp, sess.mcp.Version()
 	} else if !c.mcp.Modern {
 		in.accepted() // before initialize there is nobody to notify
 		return
 	}
-	plan := in.gate.mcp.Plan(&c.mcp)
+	plan := in.gate.mcp.Plan(c.mcp)
 	if plan.Class == mcp.ClassInline {
-		in.gate.mcp.Notified(c, &c.mcp)
+		in.gate.mcp.Notified(c, c.mcp)
 		in.accepted()
 		return
 	}
@@ -295,5 +296,5 @@ func (t notifyTask) Run() {
 		ctx, cancel = context.WithTimeout(ctx, c.timeout)
 	}
 	defer cancel()
-	c.gate.mcp.Notified(ctx, &c.mcp)
+	c.gate.mcp.Notified(ctx, c.mcp)
 }

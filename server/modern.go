@@ -27,7 +27,7 @@ func (in *inbound) isModern(msg *jsonrpc.Message, meta *mcp.CallMeta) bool {
 // specification's error table: headers against the body first, because a body
 // that says something else than its headers must not be looked at further.
 func (in *inbound) modern(c *call) {
-	c.mcp.Modern = true
+	c.mcp.Modern, c.modern = true, true
 	c.mcp.Version = mcp.Version20260728
 	meta := &c.mcp.Meta
 	h := in.req.Header
@@ -40,7 +40,7 @@ func (in *inbound) modern(c *call) {
 		}
 	}
 	if h != nil {
-		if e := checkStandardHeaders(h, &c.mcp); e != nil {
+		if e := checkStandardHeaders(h, c.mcp); e != nil {
 			c.reject(in, transport.Response{Status: 400}, e)
 			return
 		}
@@ -57,8 +57,8 @@ func (in *inbound) modern(c *call) {
 		c.reject(in, transport.Response{Status: 400}, e)
 		return
 	}
-	if h != nil && c.mcp.Method == "tools/call" {
-		e, hidden := in.checkParamHeaders(h, &c.mcp)
+	if h != nil && c.mcp.Method == methodCallTool {
+		e, hidden := in.checkParamHeaders(h, c.mcp)
 		if e != nil && !hidden {
 			c.reject(in, transport.Response{Status: 400}, e)
 			return
@@ -116,7 +116,7 @@ func nameMember(method string) string {
 // checkParamHeaders compares the arguments that a tool mirrors in headers. hidden
 // tells that the caller may not even know the tool.
 func (in *inbound) checkParamHeaders(h *transport.Header, c *mcp.Call) (e *jsonrpc.Error, hidden bool) {
-	tool, _ := jsonrpc.UnquoteView(jsonrpc.Member(c.Params, "name"))
+	tool, _ := jsonrpc.UnquoteView(c.Meta.Name())
 	params, hidden := in.gate.mcp.HeaderParams(tool)
 	for _, p := range params {
 		if e := checkParamHeader(h, p, jsonrpc.Member(c.Params, "arguments")); e != nil {

@@ -358,7 +358,10 @@ func (r *runState) serve() {
 	g.calls.start()
 	r.cfg.MCP.LimitTasks(max(1, g.pool.Stats().Blocking.Limit/2))
 	r.cfg.MCP.ResumeTasks()
-	r.every(time.Second, func(now time.Time) { g.sessions.Sweep(now) })
+	r.every(time.Second, func(now time.Time) {
+		g.sessions.Sweep(now)
+		procs.sweep(now)
+	})
 	r.every(sweepLogsEvery, g.sweepLogs)
 	// On a goroutine of its own: it may wait for the store.
 	r.every(time.Second, func(now time.Time) { r.cfg.MCP.SweepTasks(r.sweeping, now) })

@@ -78,14 +78,6 @@ func TestRunAgain(t *testing.T) {
 	if err := r.RunStdio(t.Context(), nil, nil); err != ErrRunning {
 		t.Errorf("RunStdio = %v, want ErrRunning", err)
 	}
-	if got := runtime.GOMAXPROCS(0); got != before+1 {
-		t.Errorf("GOMAXPROCS = %d with one loop, was %d", got, before)
-	}
-	other := serve(t, &Server{MCP: newTools().mcp, Loops: 2})
-	if got := runtime.GOMAXPROCS(0); got != before+3 {
-		t.Errorf("GOMAXPROCS = %d with three loops, was %d", got, before)
-	}
-	_ = other.stop()
 	for range 3 {
 		var all sync.WaitGroup
 		for range 4 {
@@ -113,6 +105,46 @@ func TestRunAgain(t *testing.T) {
 	if got := runtime.GOMAXPROCS(0); got != before {
 		t.Errorf("GOMAXPROCS = %d although the environment sets it; was %d", got, before)
 	}
+}
+
+// GOMAXPROCS is the quota, and one more for each loop while tools compute.
+func TestProcs(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	check := func(when string, more int) {
+		t.Helper()
+		if got := runtime.GOMAXPROCS(0); got != before+more {
+			t.Errorf("%s: GOMAXPROCS = %d, was %d", when, got, before)
+		}
+	}
+	compute := func(r *runningServer) {
+		t.Helper()
+		if rep := r.do("POST", modernCall("1", "compute"), modernFields("tools/call", "compute")...); rep.status != 200 {
+			t.Errorf("call: %d", rep.status)
+		}
+	}
+	r := serve(t, &Server{MCP: newTools().mcp})
+	check("one loop", 0)
+	compute(r)
+	check("one loop and a tool that computes", 1)
+	other := serve(t, &Server{MCP: newTools().mcp, Loops: 2})
+	check("three loops and a tool that computes", 3)
+	now := time.Now()
+	procs.sweep(now)
+	check("just now", 3)
+	procs.enter()
+	procs.sweep(now.Add(procsRest + time.Minute))
+	check("a tool still computes", 3)
+	procs.leave(now)
+	procs.sweep(now.Add(procsRest - 1))
+	check("shortly before the rest is over", 3)
+	procs.sweep(now.Add(procsRest))
+	check("after the rest", 0)
+	compute(other)
+	check("a tool computes again", 3)
+	_ = other.stop()
+	check("one server less", 1)
+	_ = r.stop()
+	check("none", 0)
 }
 
 // Everything that is in flight when the server drains is answered.

@@ -150,9 +150,9 @@ func (h *HTTP) read(head Head, sink func([]byte) error) error {
 }
 
 func (h *HTTP) readChunks(sink func([]byte) error) error {
-	var c chunks
+	var c Chunks
 	for {
-		data, n, done, err := c.next(h.in.bytes())
+		data, n, done, err := c.Next(h.in.bytes())
 		switch {
 		case errors.Is(err, io.ErrUnexpectedEOF), err == nil && n == 0:
 			if err := h.in.fill(h.conn); err != nil {

@@ -53,15 +53,24 @@ func (c *Call) appendMeta(dst []byte) []byte {
 	if c.Era == Legacy && !c.Progress {
 		return dst
 	}
-	dst = append(dst, `,"_meta":{`...)
-	if c.Progress {
+	return AppendMeta(append(dst, ','), c.Era, c.Progress, c.ID)
+}
+
+// AppendMeta appends the member _meta of params, or nothing when era and progress need none. token is the progress
+// token.
+func AppendMeta(dst []byte, era Era, progress bool, token int64) []byte {
+	if era == Legacy && !progress {
+		return dst
+	}
+	dst = append(dst, `"_meta":{`...)
+	if progress {
 		dst = append(dst, `"progressToken":`...)
-		dst = strconv.AppendInt(dst, c.ID, 10)
-		if c.Era == Modern {
+		dst = strconv.AppendInt(dst, token, 10)
+		if era == Modern {
 			dst = append(dst, ',')
 		}
 	}
-	if c.Era == Modern {
+	if era == Modern {
 		dst = append(dst, `"io.modelcontextprotocol/protocolVersion":"`+VersionModern+`",`+
 			`"io.modelcontextprotocol/clientInfo":`+clientInfo+`,"io.modelcontextprotocol/clientCapabilities":{}`...)
 	}

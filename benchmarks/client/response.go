@@ -121,15 +121,15 @@ func equalFold(b []byte, lower string) bool {
 	return true
 }
 
-// chunks decodes the chunked coding of RFC 9112 section 7.1 piece by piece. The zero value stands before the first chunk.
-type chunks struct {
+// Chunks decodes the chunked coding of RFC 9112 section 7.1 piece by piece. The zero value stands before the first chunk.
+type Chunks struct {
 	left  int64 // data bytes of the current chunk still to come
 	inEnd bool  // the CRLF after the data of a chunk is still to come
 }
 
-// next returns the data that b begins with and the bytes it took, framing included. done reports the end of the body.
+// Next returns the data that b begins with and the bytes it took, framing included. done reports the end of the body.
 // The error is io.ErrUnexpectedEOF when b holds no complete piece.
-func (c *chunks) next(b []byte) (data []byte, n int, done bool, err error) {
+func (c *Chunks) Next(b []byte) (data []byte, n int, done bool, err error) {
 	if c.left == 0 {
 		var size int64
 		if size, n, err = c.header(b); err != nil {
@@ -151,7 +151,7 @@ func (c *chunks) next(b []byte) (data []byte, n int, done bool, err error) {
 	return b[n : n+int(take)], n + int(take), false, nil
 }
 
-func (c *chunks) header(b []byte) (size int64, n int, err error) {
+func (c *Chunks) header(b []byte) (size int64, n int, err error) {
 	start := 0
 	if c.inEnd {
 		if len(b) < 2 {

@@ -52,10 +52,10 @@ func TestParseHeadRejects(t *testing.T) {
 
 // decode feeds in to the decoder, size bytes at a time, and returns the body and what is left behind it.
 func decode(in string, size int) (body, rest string, err error) {
-	var c chunks
+	var c Chunks
 	var buf []byte
 	for {
-		data, n, done, err := c.next(buf)
+		data, n, done, err := c.Next(buf)
 		switch {
 		case errors.Is(err, io.ErrUnexpectedEOF) || err == nil && n == 0:
 			if in == "" {

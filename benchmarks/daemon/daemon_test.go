@@ -31,19 +31,53 @@ func TestGauges(t *testing.T) {
 	}
 }
 
-func TestParseProc(t *testing.T) {
-	cpu, err := parseCPU([]byte("12 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20"))
-	if err != nil || cpu != 3*time.Second {
-		t.Errorf("cpu = %v, %v, want 3s", cpu, err)
+func TestUsage(t *testing.T) {
+	before, err := ReadUsage(os.Getpid())
+	if err != nil || before.RSS < 1<<20 || before.CPU <= 0 {
+		t.Fatalf("own usage = %+v, %v", before, err)
 	}
-	if _, err := parseCPU([]byte("12 (a) S")); err == nil {
-		t.Error("short stat accepted")
+	zero, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := parseRSS([]byte("Name:\tx\nVmRSS:\t    2 kB\n")); got != 2048 {
-		t.Errorf("rss = %d, want 2048", got)
+	defer zero.Close()
+	one := make([]byte, 1)
+	for range 1000 {
+		if _, err := zero.Read(one); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if u, err := ReadUsage("self"); err != nil || u.RSS == 0 {
-		t.Errorf("own usage = %+v, %v", u, err)
+	after, err := ReadUsage(os.Getpid())
+	if n := after.Reads - before.Reads; err != nil || n < 1000 || n > 1100 || after.CPU <= before.CPU {
+		t.Errorf("after 1000 reads: %+v, before %+v, %v", after, before, err)
+	}
+	if _, err := ReadUsage(1 << 30); err == nil {
+		t.Error("usage of a process that cannot be")
+	}
+	if got := procNumber([]byte("Name:\tx\nVmRSS:\t    2 kB\n"), "VmRSS:"); got != 2 {
+		t.Errorf("VmRSS = %d, want 2", got)
+	}
+	if got := procNumber([]byte("a: 1"), "b:"); got != 0 {
+		t.Errorf("absent = %d, want 0", got)
+	}
+}
+
+func TestCores(t *testing.T) {
+	log, err := os.CreateTemp(t.TempDir(), "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p, err := Start(Command{Bin: "/bin/sh", Args: []string{"-c", "grep Cpus_allowed_list /proc/self/status"}, Cores: []int{0}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	if out, err := os.ReadFile(log.Name()); err != nil || string(out) != "Cpus_allowed_list:\t0\n" {
+		t.Errorf("cores = %q, %v, want 0", out, err)
+	}
+	if _, err := Start(Command{Bin: "/bin/sh", Cores: []int{1023}, Log: log}); err == nil {
+		t.Error("pinned to a core that does not exist")
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Build compiles the package pkg of the module in dir and returns the path of the binary in out.
@@ -35,6 +37,8 @@ type Command struct {
 	Args []string
 	// MaxFiles is the descriptor limit of the process; 0 keeps the one of the load program.
 	MaxFiles int
+	// Cores are the processor cores that the process may use; nil means all of the load program's.
+	Cores []int
 	// Log receives the process's standard error and output.
 	Log *os.File
 	// Addr is where the server will listen for data, Admin for its admin endpoint (may be empty).
@@ -76,7 +80,7 @@ func Start(c Command) (*Process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	p := &Process{Addr: c.Addr, Admin: c.Admin, cmd: cmd, done: make(chan struct{}), http: adminClient()}
 	started := make(chan error)
-	go p.run(started)
+	go p.run(started, c.Cores)
 	if err := <-started; err != nil {
 		return nil, err
 	}
@@ -86,16 +90,38 @@ func Start(c Command) (*Process, error) {
 
 // run starts the process and waits for its end on one locked thread, because prctl(2) PR_SET_PDEATHSIG counts the
 // exit of the creating *thread* as the death of the parent.
-func (p *Process) run(started chan<- error) {
+//
+// A process inherits the cores of the thread that creates it. A thread that was pinned ends with its goroutine.
+func (p *Process) run(started chan<- error, cores []int) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := p.cmd.Start()
+	if cores == nil {
+		defer runtime.UnlockOSThread()
+	}
+	err := pin(cores)
+	if err == nil {
+		err = p.cmd.Start()
+	}
 	started <- err
 	if err != nil {
 		return
 	}
 	p.err = p.cmd.Wait()
 	close(p.done)
+}
+
+// pin restricts the calling thread to the given cores, unless there are none.
+func pin(cores []int) error {
+	if len(cores) == 0 {
+		return nil
+	}
+	var set unix.CPUSet
+	for _, core := range cores {
+		set.Set(core)
+	}
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("pinning to cores %v: %w", cores, err)
+	}
+	return nil
 }
 
 // Ready waits until the server is ready: /readyz answers 200, or, without an admin endpoint, the data port accepts.

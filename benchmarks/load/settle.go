@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"millrace/benchmarks/daemon"
@@ -95,7 +96,7 @@ type meter struct {
 func startMeter(p *daemon.Process) (*meter, error) {
 	u := &meter{p: p, start: time.Now()}
 	var err error
-	if u.self, err = daemon.ReadUsage("self"); err != nil {
+	if u.self, err = daemon.ReadUsage(os.Getpid()); err != nil {
 		return nil, err
 	}
 	if p.PID != 0 {
@@ -107,7 +108,7 @@ func startMeter(p *daemon.Process) (*meter, error) {
 // report adds the figures: server CPU per message is the one that means something on a shared machine.
 func (u *meter) report(r *Report, messages int64) error {
 	wall := time.Since(u.start).Seconds()
-	self, err := daemon.ReadUsage("self")
+	self, err := daemon.ReadUsage(os.Getpid())
 	if err != nil {
 		return err
 	}

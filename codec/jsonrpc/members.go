@@ -11,6 +11,11 @@ func Members(obj []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) { members(obj, yield) }
 }
 
+// MembersRepeated is Members, faster where obj holds known.
+func MembersRepeated(obj []byte, known *Repeated) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) { membersRepeated(obj, known, yield) }
+}
+
 // Elements ranges over the raw elements, views, of arr, a JSON array out of a
 // message that Parse or Validate accepted. There are none when arr is not an
 // array.
@@ -29,7 +34,9 @@ func Member(obj []byte, key string) []byte {
 	return nil
 }
 
-func members(obj []byte, yield func(name, value []byte) bool) {
+func members(obj []byte, yield func(name, value []byte) bool) { membersRepeated(obj, nil, yield) }
+
+func membersRepeated(obj []byte, known *Repeated, yield func(name, value []byte) bool) {
 	i := space(obj, 0)
 	if i >= len(obj) || obj[i] != '{' {
 		return
@@ -45,7 +52,12 @@ func members(obj []byte, yield func(name, value []byte) bool) {
 			return
 		}
 		from := space(obj, i+1)
-		to := skip(obj, from)
+		to := from
+		if known.starts(obj[from:]) {
+			to += len(known.text)
+		} else {
+			to = skip(obj, from)
+		}
 		if to <= from || !yield(name, obj[from:to:to]) {
 			return
 		}

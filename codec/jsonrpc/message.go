@@ -54,8 +54,14 @@ type Message struct {
 // the text was JSON as far as it was read. For text that is not JSON the id
 // is nil, as section 5 of JSON-RPC wants null for a parse error.
 func Parse(b []byte, lim *Limits) (Message, *Error) {
+	return ParseRepeated(b, lim, nil)
+}
+
+// ParseRepeated is Parse, faster where b holds known.
+func ParseRepeated(b []byte, lim *Limits, known *Repeated) (Message, *Error) {
 	l := lim.orDefault()
 	s := newScanner(b, l)
+	s.known = known
 	var env envelope
 	s.envelope(&env)
 	idErr := env.checkID(l.IDBytes)

@@ -18,6 +18,8 @@ type scanner struct {
 	// anyNames turns the search for duplicate names off: ParseBatch leaves it
 	// to the Parse of each element.
 	anyNames bool
+	// known is an object that need not be scanned again; see Repeated.
+	known *Repeated
 	// decoded holds the names that had escapes, one after the other.
 	decoded []byte
 	// duplicate notes that a name occurred twice in an object. It is no fault
@@ -131,6 +133,11 @@ func (s *scanner) separator(i int, closer byte) (next int, last bool) {
 }
 
 func (s *scanner) object(i int) int {
+	if s.known != nil {
+		if end, ok := s.repeated(i); ok {
+			return end
+		}
+	}
 	i, last := s.enter(i, '}')
 	if last {
 		return i

@@ -104,6 +104,12 @@ func AppendText(dst, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
+// AppendBinary appends payload to dst as one binary frame.
+func AppendBinary(dst, payload []byte) []byte {
+	dst = AppendHeader(dst, ws.OpBinary, true, len(payload))
+	return append(dst, payload...)
+}
+
 // AppendPing appends a Ping frame to dst. A control frame holds 125 bytes;
 // what is longer is cut.
 func AppendPing(dst, payload []byte) []byte {

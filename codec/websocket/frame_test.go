@@ -42,6 +42,8 @@ func TestAppendFrames(t *testing.T) {
 	}{
 		{"text", AppendText(nil, []byte("hello")), ws.OpText, "hello"},
 		{"long text", AppendText(nil, []byte(strings.Repeat("é", 50_000))), ws.OpText, strings.Repeat("é", 50_000)},
+		{"binary", AppendBinary(nil, []byte("\x00\xff")), ws.OpBinary, "\x00\xff"},
+		{"long binary", AppendBinary(nil, over), ws.OpBinary, string(over)},
 		{"ping", AppendPing(nil, []byte("p")), ws.OpPing, "p"},
 		{"empty ping", AppendPing(nil, nil), ws.OpPing, ""},
 		{"ping of 125", AppendPing(nil, over[:125]), ws.OpPing, string(over[:125])},

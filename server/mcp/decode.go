@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"sync"
 
 	"github.com/bytedance/sonic"
+	"github.com/bytedance/sonic/decoder"
 )
 
 // fast decodes and encodes what sonic handles safely.
@@ -19,6 +21,27 @@ var fast = sonic.Config{
 	ValidateString: true,
 	SortMapKeys:    true,
 }.Froze()
+
+// decoders are decoders of sonic with the options of fast, which would make one
+// for each text.
+var decoders = sync.Pool{New: func() any {
+	d := decoder.NewDecoder("")
+	d.SetOptions(decoder.OptionCaseSensitive | decoder.OptionValidateString)
+	return d
+}}
+
+// decodeFast decodes raw, which must never be changed afterwards, into v.
+func decodeFast(raw []byte, v any) error {
+	d := decoders.Get().(*decoder.Decoder)
+	d.Reset(view(raw))
+	err := d.Decode(v)
+	if err == nil {
+		err = d.CheckTrailings()
+	}
+	d.Reset("")
+	decoders.Put(d)
+	return err
+}
 
 // strict is fast for what outlives the message it is decoded from.
 var strict = sonic.Config{
@@ -39,7 +62,7 @@ func decoderFor(t reflect.Type) func(raw []byte, v any) error {
 		return decodeSlowly
 	}
 	return func(raw []byte, v any) error {
-		if fast.UnmarshalFromString(view(raw), v) == nil {
+		if decodeFast(raw, v) == nil {
 			return nil
 		}
 		// Errors of encoding/json name the field; those of sonic quote the input.

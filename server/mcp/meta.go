@@ -64,13 +64,60 @@ type CallMeta struct {
 	// beside are other members of params, raw, found on the way.
 	beside struct{ name, arguments, cursor, inputResponses, requestState []byte }
 	parsed bool
+	known  bool // its views are those of a KnownMeta, good for ever
 }
+
+// Name is the raw value of params.name, nil when absent.
+func (m *CallMeta) Name() []byte { return m.beside.name }
 
 // ParseMeta reads the _meta object of params, which is JSON out of an accepted
 // message, or nil. The error, -32602 naming the key, is for params or protocol
 // fields of a wrong type. It allocates nothing unless a name or value has
 // escapes.
-func ParseMeta(params []byte) (CallMeta, *jsonrpc.Error) {
+func ParseMeta(params []byte) (CallMeta, *jsonrpc.Error) { return (*KnownMeta)(nil).Parse(params) }
+
+// KnownMeta is a _meta object that was read before. Clients of 2026-07-28 send
+// the same one with every request: what it says is then looked up, not read
+// again. It is immutable and for any goroutine; nil stands for none.
+type KnownMeta struct {
+	object *jsonrpc.Repeated
+	meta   CallMeta // with views into the text of object
+}
+
+// maxKnownMeta is the longest _meta object that is remembered.
+const maxKnownMeta = 4 << 10
+
+// Know returns what to use for the next request: k itself when it is of use for
+// requests like that of m, else a KnownMeta for m, or nil when m differs from
+// request to request, or is of no use.
+func (k *KnownMeta) Know(m *CallMeta) *KnownMeta {
+	switch {
+	case m.known || !m.Present || m.custom || len(m.raw) > maxKnownMeta:
+		return k
+	}
+	object := jsonrpc.NewRepeated(m.raw)
+	if object == nil {
+		return k
+	}
+	next := &KnownMeta{object: object, meta: CallMeta{raw: object.Text(), Present: true, parsed: true, known: true}}
+	for name, value := range jsonrpc.Members(object.Text()) {
+		if next.meta.set(name, value) != nil {
+			return k
+		}
+	}
+	return next
+}
+
+// Object is the object for jsonrpc.ParseRepeated.
+func (k *KnownMeta) Object() *jsonrpc.Repeated {
+	if k == nil {
+		return nil
+	}
+	return k.object
+}
+
+// Parse is ParseMeta, faster where params hold what k knows.
+func (k *KnownMeta) Parse(params []byte) (CallMeta, *jsonrpc.Error) {
 	m := CallMeta{parsed: true}
 	if len(params) == 0 {
 		return m, nil
@@ -78,7 +125,7 @@ func ParseMeta(params []byte) (CallMeta, *jsonrpc.Error) {
 	if !isObject(params) {
 		return m, wrongType("params", "an object")
 	}
-	for name, value := range jsonrpc.Members(params) {
+	for name, value := range jsonrpc.MembersRepeated(params, k.Object()) {
 		switch string(name) {
 		case "_meta":
 			m.raw = value
@@ -99,6 +146,12 @@ func ParseMeta(params []byte) (CallMeta, *jsonrpc.Error) {
 	}
 	if !isObject(m.raw) {
 		return m, wrongType("params._meta", "an object")
+	}
+	if k != nil && bytes.Equal(m.raw, k.object.Text()) {
+		beside := m.beside
+		m = k.meta
+		m.beside = beside
+		return m, nil
 	}
 	m.Present = true
 	for name, value := range jsonrpc.Members(m.raw) {

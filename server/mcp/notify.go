@@ -57,7 +57,7 @@ func (s *Server) transmit(_ context.Context, method string, req Request) (Result
 	}
 	switch p := req.GetParams().(type) {
 	case *ProgressNotificationParams:
-		if ss.call == nil || ss.call.progress.notifier == nil {
+		if ss.call == nil || ss.call.progress == nil {
 			return nil, errNoCall
 		}
 		return nil, ss.call.progress.report(p, ss.call.rev, time.Now())

@@ -53,7 +53,7 @@ func (ss *ServerSession) NotifyProgress(ctx context.Context, params *ProgressNot
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if ss.call.progress.notifier == nil {
+	if ss.call.progress == nil {
 		return nil
 	}
 	return ss.server.send(ctx, methodProgress, outgoing(ss, params))
@@ -63,8 +63,7 @@ func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 
 // progress is what has been told of one call.
 type progress struct {
-	// token is raw JSON; notifier is nil when the client wants no progress.
-	token    []byte
+	token    []byte // raw JSON
 	notifier Notifier
 
 	mu      sync.Mutex
@@ -118,7 +117,7 @@ func (s *progress) sendLater(wait time.Duration) {
 // end flushes what is pending. Nothing is sent afterwards: "Progress
 // notifications MUST stop after completion".
 func (s *progress) end() {
-	if s.notifier == nil {
+	if s == nil {
 		return
 	}
 	s.mu.Lock()

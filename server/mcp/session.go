@@ -76,7 +76,7 @@ type activeCall struct {
 	decodeOnce                     sync.Once
 	client                         *InitializeParams
 
-	progress progress
+	progress *progress // nil when the client wants none
 }
 
 // NewSession returns the session of a client of the legacy era that has not
@@ -198,6 +198,10 @@ func (a *activeCall) start(s *Server, c *Call) {
 	if c.Modern {
 		bound = c.args
 	}
+	if c.Meta.known { // they are immutable
+		a.clientInfo, a.clientCapabilities = info, caps
+		info, caps = nil, nil
+	}
 	size := len(c.args) + len(bound) + len(info) + len(caps) + len(token) + len(c.ID)
 	if size == 0 {
 		return
@@ -211,9 +215,12 @@ func (a *activeCall) start(s *Server, c *Call) {
 		own = append(own, b...)
 		return own[from:len(own):len(own)]
 	}
-	a.clientInfo, a.clientCapabilities, a.id = keep(info), keep(caps), keep(c.ID)
+	if !c.Meta.known {
+		a.clientInfo, a.clientCapabilities = keep(info), keep(caps)
+	}
+	a.id = keep(c.ID)
 	if token != nil {
-		a.progress.token, a.progress.notifier = keep(token), c.Notifier
+		a.progress = &progress{token: keep(token), notifier: c.Notifier}
 	}
 	c.args, a.arguments = keep(c.args), keep(bound)
 }

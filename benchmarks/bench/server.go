@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"millrace/benchmarks/daemon"
+)
+
+// builder builds the programs under test, each once.
+type builder struct {
+	module string // folder of this module
+	dir    string // for binaries and logs
+	built  map[string]string
+}
+
+func newBuilder(ctx context.Context) (*builder, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}").Output()
+	path, dir, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if err != nil || path != "millrace/benchmarks" {
+		return nil, errors.New("run it inside benchmarks: go -C benchmarks run ./bench")
+	}
+	tmp, err := os.MkdirTemp("", "millrace-bench-")
+	return &builder{module: dir, dir: tmp, built: map[string]string{}}, err
+}
+
+func (b *builder) close() { _ = os.RemoveAll(b.dir) }
+
+// command returns what starts s, built.
+func (b *builder) command(ctx context.Context, s *subject) (bin string, args []string, err error) {
+	if s.program == typeScript.program {
+		node, err := exec.LookPath("node")
+		return node, append([]string{filepath.Join(b.module, "servers", s.program, "server.mjs")}, s.args...), err
+	}
+	if bin = b.built[s.program]; bin == "" {
+		if bin, err = daemon.Build(ctx, b.module, "./servers/"+s.program, b.dir); err != nil {
+			return "", nil, err
+		}
+		b.built[s.program] = bin
+	}
+	return bin, s.args, nil
+}
+
+// server is a started subject.
+type server struct {
+	*daemon.Process
+	probe string
+	log   *os.File
+}
+
+// start starts s on the given cores and waits until it accepts connections.
+func (b *builder) start(ctx context.Context, s *subject, cores []int) (*server, error) {
+	bin, args, err := b.command(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	srv := &server{}
+	addr, err := daemon.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	args = append(args[:len(args):len(args)], "--listen", addr)
+	if !s.blind {
+		if srv.probe, err = daemon.FreeAddr(); err != nil {
+			return nil, err
+		}
+		args = append(args, "--probe", srv.probe)
+	}
+	if srv.log, err = os.Create(filepath.Join(b.dir, "server.log")); err != nil {
+		return nil, err
+	}
+	srv.Process, err = daemon.Start(daemon.Command{Bin: bin, Args: args, Cores: cores, Log: srv.log, Addr: addr})
+	if err != nil {
+		return nil, err
+	}
+	if err := srv.Ready(ctx); err != nil {
+		return nil, errors.Join(err, srv.end())
+	}
+	return srv, nil
+}
+
+// end stops the server, and tells what it has complained of.
+func (s *server) end() error {
+	s.Stop(3 * time.Second)
+	_ = s.log.Close()
+	text, err := os.ReadFile(s.log.Name())
+	if err != nil {
+		return err
+	}
+	if strings.Contains(string(text), "panic") {
+		return fmt.Errorf("the server panicked: %.2000s", text)
+	}
+	return nil
+}
+
+func (s *server) usage() (daemon.Usage, error) { return s.Usage() }
+
+// probed is what the probe of a server tells.
+type probed struct {
+	Goroutines int    `json:"goroutines"`
+	Mallocs    uint64 `json:"mallocs"`
+}
+
+var probeClient = http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// stats asks the probe.
+func (s *server) stats(ctx context.Context) (p probed, err error) {
+	body, err := s.ask(ctx, http.MethodGet, "/stats", nil)
+	if err != nil {
+		return p, err
+	}
+	return p, json.Unmarshal(body, &p)
+}
+
+func (s *server) ask(ctx context.Context, method, path string, query url.Values) ([]byte, error) {
+	u := url.URL{Scheme: "http", Host: s.probe, Path: path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := probeClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s %s: %s: %.200s", method, &u, res.Status, body)
+	}
+	return body, err
+}

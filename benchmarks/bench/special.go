@@ -1,0 +1,160 @@
+package main
+
+import (
+	"time"
+
+	"millrace/benchmarks/client"
+	"millrace/benchmarks/generator"
+	"millrace/benchmarks/report"
+)
+
+// special are the scenarios that are about more than calls.
+func special() []scenario {
+	return []scenario{
+		{
+			name: "open-loop", title: "10,000 calls a second on 10,000 WebSockets", main: report.P99, keep: callFigures,
+			subjects: []subject{millrace, goSDKWebSocket, floorWebSocket}, window: 5 * time.Second, warmup: 2 * time.Second,
+			groups: func(s *subject) []*generator.Group {
+				return []*generator.Group{{
+					Name: "calls", Conns: 10_000, Protocol: generator.WebSocket, Era: client.Modern, Ask: s.echo(size), Rate: 10_000,
+				}}
+			},
+		},
+		{
+			name: "starve-cpu", title: "ping while a tool that computes for 5 ms has more calls than it can serve", main: report.P99,
+			keep: latencyFigures, subjects: []subject{millrace, mcpGo, goSDK}, window: 4 * time.Second,
+			groups: pinged(generator.Burn(5)),
+		},
+		{
+			name: "starve-sleep", title: "ping while a tool that waits for 50 ms has more calls than it can serve", main: report.P99,
+			keep: latencyFigures, subjects: []subject{millrace, mcpGo, goSDK}, window: 4 * time.Second,
+			groups: pinged(generator.Sleep(50)),
+		},
+		{
+			name: "slow-readers", title: "echo while 200 WebSockets ask for 64 answers of 100 KiB each and never read", main: report.P99,
+			keep: append([]report.Figure{report.RSS}, latencyFigures...), subjects: []subject{millrace, goSDKWebSocket},
+			window: 4 * time.Second, groups: deafened,
+		},
+		{
+			name: "overload", title: "four times as many calls as a 1 ms tool can serve", main: report.Goodput,
+			keep:     []report.Figure{report.Goodput, report.Rate, report.Refused, report.P50, report.P99, report.Max, report.Messages, report.Errors, report.LoadCPU},
+			subjects: []subject{millrace}, measure: overload,
+		},
+		{
+			name: "progress", title: "event streams: a call over HTTP that reports progress ten times", main: report.CPU,
+			subjects: []subject{millrace}, groups: calls(generator.HTTP, client.Modern, conns, 1, same(generator.Report(10))),
+		},
+		{
+			name: "fanout", title: "one change told to 10,000 event streams (subscriptions/listen over HTTP)", main: report.CPU,
+			subjects: []subject{millrace}, window: 4 * time.Second, groups: listeners(generator.HTTP),
+		},
+		{
+			name: "fanout-ws", title: "one change told to 10,000 WebSockets (subscriptions/listen)", main: report.CPU,
+			subjects: []subject{millrace}, window: 4 * time.Second, groups: listeners(generator.WebSocket), long: true,
+		},
+		{
+			name: "idle", title: "15,000 idle WebSockets with a session each", main: report.PerConn,
+			keep:     []report.Figure{report.PerConn, report.Goroutines, report.RSS, report.Errors, report.LoadCPU},
+			subjects: []subject{millrace, goSDKWebSocket}, measure: idle,
+		},
+		{
+			name: "loops", title: "tools/call over HTTP with more event loops; the server shares the cores with the load", main: report.CPU,
+			subjects: []subject{loops("1 loop", "1"), loops("2 loops", "2")}, allCores: true,
+			groups: calls(generator.HTTP, client.Modern, conns, 1, echo(size)),
+		},
+	}
+}
+
+func loops(name, n string) subject {
+	return subject{name: name, kind: report.Ours, program: millrace.program, args: []string{"--loops", n}}
+}
+
+// pinged keeps a tool busy from 256 connections while 8 others ping 1,000 times a second.
+func pinged(busy generator.Ask) func(*subject) []*generator.Group {
+	return func(*subject) []*generator.Group {
+		return []*generator.Group{
+			{Name: "ping", Conns: 8, Era: client.Legacy, Ask: generator.Ping(), Rate: 1000},
+			{Name: "busy", Conns: 256, Era: client.Legacy, Ask: busy},
+		}
+	}
+}
+
+// deafened measures 64 callers, a thousand calls a second, beside 200 connections that do not read.
+func deafened(s *subject) []*generator.Group {
+	return []*generator.Group{
+		{Name: "calls", Conns: conns, Protocol: generator.WebSocket, Era: client.Modern, Ask: s.echo(size), Rate: 1000},
+		{
+			Name: "deaf", Conns: 200, Protocol: generator.WebSocket, Era: client.Modern, Ask: s.echo(100 << 10),
+			Behaviour: generator.Deaf, Depth: 64,
+		},
+	}
+}
+
+// listeners has one connection change a resource four times a second, and 10,000 that are told.
+func listeners(p generator.Protocol) func(*subject) []*generator.Group {
+	return func(*subject) []*generator.Group {
+		touch := &generator.Group{Name: "touch", Conns: 1, Protocol: p, Era: client.Modern, Ask: generator.Touch(), Rate: 4}
+		return []*generator.Group{
+			{
+				Name: "listeners", Conns: 10_000, Protocol: p, Era: client.Modern, Ask: generator.Listen(),
+				Behaviour: generator.Subscribe, After: touch,
+			},
+			touch,
+		}
+	}
+}
+
+// idle opens 15,000 sessions, lets them be for a while, and divides the memory that they took.
+func idle(m *measurement) error {
+	const conns = 15_000
+	before, err := m.server.usage()
+	if err != nil {
+		return err
+	}
+	g := &generator.Group{Name: "idle", Conns: conns, Protocol: generator.WebSocket, Era: client.Legacy, Behaviour: generator.Idle}
+	if err := m.open(g); err != nil {
+		return err
+	}
+	m.load.Start()
+	if err := m.wait(m.window + 5*time.Second); err != nil {
+		return err
+	}
+	after, err := m.server.usage()
+	if err != nil {
+		return err
+	}
+	stats, err := m.server.stats(m.ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.load.Close(); err != nil {
+		return err
+	}
+	m.sample[report.PerConn] = float64(after.RSS-before.RSS) / conns
+	m.sample[report.RSS] = float64(after.RSS)
+	m.sample[report.Goroutines] = float64(stats.Goroutines)
+	m.count(g, m.load.Counts(g))
+	return nil
+}
+
+// overload finds the most that the server can do of a tool, then asks four times as much, for long enough that every
+// queue is full, and compares.
+func overload(m *measurement) error {
+	ask := generator.Burn(1)
+	group := func(rate float64) *generator.Group {
+		return &generator.Group{Name: "calls", Conns: 256, Protocol: generator.WebSocket, Era: client.Modern, Ask: ask, Rate: rate}
+	}
+	closed := group(0)
+	if err := m.run(closed, time.Second, m.window); err != nil {
+		return err
+	}
+	most := m.sample[report.Rate]
+	clear(m.sample)
+	// The queue holds 4,096 calls, which at three times too many fill in a second or two.
+	open := group(4 * most)
+	if err := m.run(open, 4*time.Second, 3*m.window); err != nil {
+		return err
+	}
+	m.sample[report.Goodput] = m.sample[report.Rate] / most
+	return nil
+}

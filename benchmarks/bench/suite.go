@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"millrace/benchmarks/report"
+)
+
+// suite runs scenarios and keeps what they measured.
+type suite struct {
+	opts     *options
+	builder  *builder
+	out      io.Writer
+	progress *progress
+	result     report.Run
+	failed   bool
+}
+
+func newSuite(ctx context.Context, o *options, stdout, stderr io.Writer) (*suite, error) {
+	b, err := newBuilder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &suite{opts: o, builder: b, out: stdout, progress: newProgress(stderr)}
+	s.result = report.Run{
+		Started: time.Now().UTC().Truncate(time.Second), Short: !o.full, Rounds: o.rounds,
+		Command: strings.Join(append([]string{"bench"}, os.Args[1:]...), " "),
+		Commit:  commit(ctx, b.module), Machine: machine(ctx, o),
+	}
+	return s, nil
+}
+
+func (s *suite) close() { s.builder.close() }
+
+// run measures every scenario that is wanted, and writes what was measured even when it is interrupted.
+func (s *suite) run(ctx context.Context) error {
+	defer s.progress.clear()
+	var wanted []scenario
+	for _, sc := range scenarios() {
+		if s.opts.wants(&sc) {
+			wanted = append(wanted, sc)
+		}
+	}
+	if len(wanted) == 0 {
+		return errors.New("no scenario has that name; --list shows all")
+	}
+	for i := range wanted {
+		s.progress.scenario(i, len(wanted), wanted[i].name)
+		if err := s.scenario(ctx, &wanted[i]); err != nil {
+			return errors.Join(err, s.finish())
+		}
+	}
+	return s.finish()
+}
+
+// scenario measures its subjects in turn, round by round, so that what changes on the machine meanwhile meets all.
+func (s *suite) scenario(ctx context.Context, sc *scenario) error {
+	window, warmup := s.times(sc)
+	r := report.Scenario{Name: sc.name, Title: sc.title, Method: s.method(sc, window), Main: sc.main}
+	var subjects []subject
+	for _, sub := range sc.subjects {
+		if s.opts.subjects != nil && !s.opts.subjects.MatchString(sub.name) {
+			continue
+		}
+		rs := report.Subject{Name: sub.name, Kind: sub.kind, Error: sub.runnable(s.builder.module)}
+		r.Subjects, subjects = append(r.Subjects, rs), append(subjects, sub)
+	}
+	for round := range s.opts.rounds {
+		for i := range subjects {
+			rs := &r.Subjects[(i+round)%len(subjects)]
+			if rs.Error != "" {
+				continue
+			}
+			s.progress.subject(rs.Name, round, s.opts.rounds)
+			m := &measurement{
+				ctx: ctx, subject: &subjects[(i+round)%len(subjects)], workers: len(s.opts.loadCores), spin: s.spins(sc),
+				window: window, warmup: warmup, sample: report.Sample{}, profile: s.profiler(sc, rs.Name),
+			}
+			err := s.round(m, sc)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			s.keep(sc, rs, m, err)
+		}
+	}
+	s.progress.clear()
+	s.result.Scenarios = append(s.result.Scenarios, r)
+	if s.opts.pprof != "" {
+		return nil
+	}
+	if err := s.result.WriteTable(s.out, &r); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(s.out)
+	return err
+}
+
+// keep keeps what a round measured, or why it could not.
+func (s *suite) keep(sc *scenario, rs *report.Subject, m *measurement, err error) {
+	s.progress.clear()
+	for _, t := range m.trouble {
+		fmt.Fprintf(s.out, "! %s: %s: %s\n", sc.name, rs.Name, t)
+	}
+	if err != nil {
+		rs.Error = err.Error()
+		s.failed = true
+		fmt.Fprintf(s.out, "! %s: %s: %v\n", sc.name, rs.Name, err)
+		return
+	}
+	keep := sc.keep
+	if keep == nil {
+		keep = callFigures
+	}
+	for f := range m.sample {
+		if !slices.Contains(keep, f) && f != sc.main {
+			delete(m.sample, f)
+		}
+	}
+	s.failed = s.failed || m.sample[report.Errors] > 0
+	rs.Rounds = append(rs.Rounds, m.sample)
+}
+
+// spins reports whether the load may keep its cores busy: not when a server is there too.
+func (s *suite) spins(sc *scenario) bool {
+	return !sc.allCores && !slices.ContainsFunc(s.opts.loadCores, func(c int) bool { return slices.Contains(s.opts.serverCores, c) })
+}
+
+// round starts the server, measures it and stops it.
+func (s *suite) round(m *measurement, sc *scenario) (err error) {
+	cores := s.opts.serverCores
+	if sc.allCores {
+		cores = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(cores), s.opts.loadCores...))))
+	}
+	m.server, err = s.builder.start(m.ctx, m.subject, cores)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.server.end()) }()
+	if sc.measure != nil {
+		return sc.measure(m)
+	}
+	return m.call(sc.groups(m.subject))
+}
+
+func (s *suite) times(sc *scenario) (window, warmup time.Duration) {
+	return max(s.opts.window, sc.window), max(s.opts.window/2, sc.warmup)
+}
+
+func (s *suite) profiler(sc *scenario, subject string) *profiler {
+	if s.opts.pprof == "" {
+		return nil
+	}
+	p := &profiler{dir: filepath.Join(s.opts.pprof, sc.name, strings.NewReplacer(" ", "-", "/", "-").Replace(subject))}
+	fmt.Fprintln(s.out, p.explain())
+	return p
+}
+
+// method says how the load of a scenario was made.
+func (s *suite) method(sc *scenario, window time.Duration) string {
+	where := fmt.Sprintf("server on cores %s, load on %s", coreList(s.opts.serverCores), coreList(s.opts.loadCores))
+	if sc.allCores {
+		where = "server on the cores of the load too, which is on " + coreList(s.opts.loadCores)
+	}
+	text := fmt.Sprintf("%d rounds of %v, %s", s.opts.rounds, window, where)
+	if sc.groups == nil {
+		return text
+	}
+	var parts []string
+	for _, g := range sc.groups(&sc.subjects[0]) {
+		parts = append(parts, g.String())
+	}
+	return strings.Join(parts, "; ") + "; " + text
+}
+
+// finish writes the results.
+func (s *suite) finish() error {
+	s.progress.clear()
+	s.result.Seconds = time.Since(s.result.Started).Seconds()
+	if s.opts.pprof != "" {
+		return nil
+	}
+	err := s.result.WriteVerdicts(s.out)
+	if s.opts.json != "" {
+		err = errors.Join(err, s.result.Save(s.opts.json))
+	}
+	if s.opts.page != "" {
+		err = errors.Join(err, s.result.WritePage(s.opts.page))
+	}
+	return err
+}
