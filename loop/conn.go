@@ -70,10 +70,10 @@ type Conn struct {
 	in         *buffer.Buffer // bytes read and not yet parsed
 	head       *buffer.Buffer // the head of a request whose body is still coming
 	body       *buffer.Buffer // its body so far
-	req        http1.Request
+	req        *http1.Request // nil on a WebSocket
 	decoder    http1.Body
-	ws         websocket.Decoder
-	wsSwitched bool // was a WebSocket, ever
+	ws         *websocket.Decoder // nil before the switch
+	wsSwitched bool               // was a WebSocket, ever
 	exchange   uint64
 	busy       bool // an exchange is open
 	resumable  bool // in may be parsed on: what it waited for has come
@@ -227,8 +227,7 @@ func (c *Conn) dropInput() {
 	buffer.Put(c.head)
 	buffer.Put(c.body)
 	c.in, c.head, c.body = nil, nil, nil
-	c.req.Reset()
-	c.ws = websocket.Decoder{}
+	c.req, c.ws = nil, nil
 	c.times.head, c.times.body, c.times.message = zeroTime, zeroTime, zeroTime
 	c.pin(0)
 }

@@ -101,7 +101,10 @@ func (c *Conn) keep(rest []byte) {
 
 // account bounds what the connection holds for incomplete input.
 func (c *Conn) account() {
-	n := c.ws.Pinned()
+	n := 0
+	if c.ws != nil {
+		n = c.ws.Pinned()
+	}
 	for _, b := range [...]*buffer.Buffer{c.in, c.head, c.body} {
 		if b != nil {
 			n += len(b.B)
@@ -180,7 +183,7 @@ func (c *Conn) startBody(head []byte, limits *http1.Limits) {
 	c.head = buffer.Copy(head)
 	c.req.Rebase(c.head.B)
 	c.body = buffer.Get()
-	c.decoder.Reset(&c.req, limits)
+	c.decoder.Reset(c.req, limits)
 	c.times.body = c.loop.now
 	c.rearm()
 }
@@ -238,7 +241,7 @@ func (c *Conn) dispatch() {
 	c.busy = true
 	c.loop.shared.requests.Add(1)
 	c.keepAlive = c.req.KeepAlive()
-	c.loop.handler.Request(c, &c.req)
+	c.loop.handler.Request(c, c.req)
 	c.req.Body = nil
 	c.req.Reset()
 	buffer.Put(c.head)

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"millrace/codec/http1"
 	"millrace/pool/buffer"
 )
 
@@ -237,7 +238,7 @@ func (l *loopState) Run(context.Context) error {
 // opened makes a Conn for a new socket, which is counted in shared.open already;
 // nil when the handler refuses it.
 func (l *loopState) opened(s socket, remote string, tag int) *Conn {
-	c := &Conn{loop: l, sock: s, id: l.shared.ids.Add(1), remote: remote, tag: tag}
+	c := &Conn{loop: l, sock: s, id: l.shared.ids.Add(1), remote: remote, tag: tag, req: new(http1.Request)}
 	c.timer.conn = c
 	c.times.active = l.now
 	ok := false

@@ -14,7 +14,7 @@ func (c *Conn) switchToWebSocket() {
 	c.wsSwitched = true
 	c.busy = false
 	c.resumable = c.in != nil
-	c.ws.Limits = c.loop.cfg.WebSocket
+	c.ws = &websocket.Decoder{Limits: c.loop.cfg.WebSocket}
 	c.times.active = c.loop.now
 	c.times.alarm = zeroTime
 	c.rearm()
@@ -22,6 +22,7 @@ func (c *Conn) switchToWebSocket() {
 
 // feedWebSocket decodes frames from b; the decoder keeps what is incomplete.
 func (c *Conn) feedWebSocket(b []byte) {
+	c.req = nil // thousands of idle connections need not keep it
 	for len(b) > 0 && !c.closing && !c.aborted {
 		ev, n, err := c.ws.Next(b, c.loop.now)
 		b = b[n:]

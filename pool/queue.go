@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -14,11 +15,12 @@ type job struct {
 
 // queue is one class: its waiting tasks and its workers.
 //
-// There is no lock. The rule for starting a worker is: while there are more
-// unfinished tasks than workers, and fewer workers than allowed, start one, but
-// no second one before the first has begun. Whoever raises load or lowers
-// workers checks it afterwards, and so does a worker that has taken a task, so
-// that no task is left without a worker.
+// There is no lock. The rule for starting a worker is: while there are tasks in
+// the queue and no worker waits for one, and fewer workers are there than
+// allowed and than unfinished tasks, start one, but no second one before the
+// first has begun. Whoever queues a task or lowers workers checks it afterwards,
+// and so does a worker that has taken a task, so that no task is left without a
+// worker.
 //
 // One at a time is enough: the new worker begins when another blocks, or on a
 // processor that is free. A thousand short tasks at once are then done by the few
@@ -43,8 +45,9 @@ type queue struct {
 	// half those that are suspended.
 	load    atomic.Int64
 	workers atomic.Int64 // without those whose task is suspended
-	// starting is set from the moment a worker is hired until it begins. What is
-	// queued while it is set, that worker finds.
+	waiting atomic.Int64 // workers that wait for a task
+	// starting is set from the moment a worker is hired until it looks for a task.
+	// What is queued while it is set, that worker finds.
 	starting atomic.Bool
 
 	done     atomic.Uint64
@@ -85,17 +88,17 @@ func (q *queue) push(j job, n int64) {
 	}
 }
 
-// hire counts one more worker if the load needs it. The caller then starts it,
+// hire counts one more worker if the queue needs it. The caller then starts it,
 // or goes on being it. It looks at the load of now, after the workers: of two
 // Submits at once, the one that counted its task first may look last, and what it
 // counted then would leave the other's task without a worker.
 func (q *queue) hire() bool {
+	if len(q.jobs) == 0 || q.waiting.Load() > 0 {
+		return false
+	}
 	for {
 		w := q.workers.Load()
-		if w >= q.maxWorkers || w >= active(q.load.Load()) || q.starting.Load() {
-			return false
-		}
-		if !q.starting.CompareAndSwap(false, true) {
+		if w >= q.maxWorkers || w >= active(q.load.Load()) || !q.starting.CompareAndSwap(false, true) {
 			return false
 		}
 		if q.workers.CompareAndSwap(w, w+1) {
@@ -141,6 +144,9 @@ func (q *queue) work() {
 		idle = time.NewTimer(q.idleTimeout)
 		defer idle.Stop()
 	}
+	// Workers that have been interrupted in a task come first: if they are quick,
+	// this one is not needed.
+	runtime.Gosched()
 	q.starting.Store(false)
 	for !retired {
 		if q.surplus() {
@@ -158,17 +164,23 @@ func (q *queue) work() {
 
 // next waits for a job. It is false when the worker should end.
 func (q *queue) next(idle *time.Timer) (j job, ok bool) {
-	// A receive alone costs a fraction of a select over three channels.
-	select {
-	case j = <-q.jobs:
-		return j, true
-	default:
+	// A receive alone costs a fraction of a select over three channels. Whoever
+	// submits most likely runs on this processor: let it, and look again.
+	for range 2 {
+		select {
+		case j = <-q.jobs:
+			return j, true
+		default:
+		}
+		runtime.Gosched()
 	}
 	var expired <-chan time.Time
 	if idle != nil {
 		idle.Reset(q.idleTimeout)
 		expired = idle.C
 	}
+	q.waiting.Add(1)
+	defer q.waiting.Add(-1)
 	select {
 	case j = <-q.jobs:
 		return j, true

@@ -14,6 +14,7 @@ import (
 	"millrace/codec/jsonrpc"
 	"millrace/pool/buffer"
 	"millrace/server/mcp"
+	"millrace/server/session"
 	"millrace/server/transport"
 )
 
@@ -76,7 +77,7 @@ func (g *gate) link(closed chan uint16) *transport.Link {
 	l := &transport.Link{ID: 1, Protocol: transport.WebSocket, Close: func(code uint16, _ string) { closed <- code }}
 	l.Send = func([]byte, bool) bool { return true }
 	g.Opened(l)
-	stateOf(l).header = &transport.Header{}
+	stateOf(l).client = &session.ClientInfo{}
 	return l
 }
 

@@ -9,6 +9,7 @@ import (
 	"millrace/pool"
 	"millrace/server/auth"
 	"millrace/server/mcp"
+	"millrace/server/session"
 	"millrace/server/transport"
 )
 
@@ -22,14 +23,14 @@ type connection struct {
 	who atomic.Pointer[auth.Principal] // of every request here, once it is known
 
 	mu       sync.Mutex
-	session  *legacySession    // of a WebSocket or stdio
-	calls    []*call           // that have entered and not left
-	away     int               // requests that a worker is still reading
-	line     []*inbound        // of them, those that no worker has taken up
-	reading  bool              // a worker reads the line
-	get      *eventStream      // the legacy stream that a GET on this connection serves
-	getOut   transport.Stream  // its way out here
-	header   *transport.Header // of the upgrade, once it was accepted
+	session  *legacySession      // of a WebSocket or stdio
+	calls    []*call             // that have entered and not left
+	away     int                 // requests that a worker is still reading
+	line     []*inbound          // of them, those that no worker has taken up
+	reading  bool                // a worker reads the line
+	get      *eventStream        // the legacy stream that a GET on this connection serves
+	getOut   transport.Stream    // its way out here
+	client   *session.ClientInfo // of the upgrade, once it was accepted
 	draining bool
 	unheard  bool // the client has ended its side: nothing is listened to any more
 	closed   bool
@@ -278,7 +279,7 @@ func (cn *connection) rest() (bye bool) {
 		close(cn.idle)
 		cn.idle = nil
 	}
-	return cn.draining && cn.header != nil
+	return cn.draining && cn.client != nil
 }
 
 // inFlight is how many calls have not been answered.
@@ -305,13 +306,13 @@ func (cn *connection) whenIdle() <-chan struct{} {
 
 // upgraded makes the connection a WebSocket, unless the server is on its way
 // out.
-func (cn *connection) upgraded(h *transport.Header) bool {
+func (cn *connection) upgraded(client *session.ClientInfo) bool {
 	cn.mu.Lock()
 	defer cn.mu.Unlock()
 	if cn.draining {
 		return false
 	}
-	cn.header = h
+	cn.client = client
 	return true
 }
 

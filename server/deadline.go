@@ -8,13 +8,15 @@ import (
 // deadlineGrain is how late a call's deadline may be noticed.
 const deadlineGrain = 10 * time.Millisecond
 
-// deadlines ends calls whose time is up. One goroutine looks at all calls in
-// flight every deadlineGrain while there are any: a timer for each would cost
-// more than most calls take. start comes first, close last.
+// deadlines ends calls whose time is up. One goroutine looks at the clock every
+// deadlineGrain while there are calls in flight, and at the calls when the time
+// of one may be up: a timer for each would cost more than most calls take. start
+// comes first, close last.
 type deadlines struct {
 	mu    sync.Mutex
 	head  deadlineNode // ring
 	count int
+	next  time.Time // no call is late before; zero: none is, ever
 	wake  chan struct{}
 	stop  chan struct{}
 	over  chan struct{}
@@ -71,12 +73,33 @@ func (d *deadlines) watch() bool {
 func (d *deadlines) take(now time.Time) (late []*call, left int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.next.IsZero() || !now.After(d.next) {
+		return nil, d.count
+	}
+	d.next = time.Time{}
 	for n := d.head.next; n != &d.head; n = n.next {
 		if n.call.late(now) {
 			late = append(late, n.call)
+		} else {
+			d.expect(n.call, now)
 		}
 	}
 	return late, d.count
+}
+
+// expect notes when c may be late. The clock of a call that waits for a person
+// may go on at any moment, with little time left. Under mu.
+func (d *deadlines) expect(c *call, now time.Time) {
+	at, limited := c.Deadline()
+	if !limited {
+		return
+	}
+	if c.waiting.Load() > 0 {
+		at = now
+	}
+	if d.next.IsZero() || at.Before(d.next) {
+		d.next = at
+	}
 }
 
 // all lists the calls in flight.
@@ -98,6 +121,7 @@ func (d *deadlines) add(c *call) {
 	d.head.prev.next = n
 	d.head.prev = n
 	d.count++
+	d.expect(c, c.started)
 	first := d.count == 1
 	d.mu.Unlock()
 	if first {

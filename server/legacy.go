@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -157,23 +156,21 @@ func (c *call) replace(r *transport.Response, status int, e *jsonrpc.Error) {
 
 // clientInfo is what the session will remember of the connection.
 func (c *call) clientInfo() session.ClientInfo {
-	h := c.req.Header
-	if h == nil {
-		c.conn.mu.Lock()
-		h = c.conn.header
-		c.conn.mu.Unlock()
+	if h := c.req.Header; h != nil {
+		return *clientOf(c.conn.link, h)
 	}
-	info := session.ClientInfo{Address: c.conn.link.Remote}
-	if h != nil {
-		info.UserAgent, info.Origin, info.AcceptLanguage = string(h.UserAgent), string(h.Origin), string(h.AcceptLanguage)
+	c.conn.mu.Lock()
+	defer c.conn.mu.Unlock()
+	if c.conn.client != nil {
+		return *c.conn.client
 	}
-	return info
+	return session.ClientInfo{Address: c.conn.link.Remote}
 }
 
-// keepHeader copies what clientInfo will want of an upgrade request.
-func keepHeader(h *transport.Header) *transport.Header {
-	return &transport.Header{
-		UserAgent: bytes.Clone(h.UserAgent), Origin: bytes.Clone(h.Origin), AcceptLanguage: bytes.Clone(h.AcceptLanguage),
+// clientOf copies what a session remembers of the request that opened it.
+func clientOf(l *transport.Link, h *transport.Header) *session.ClientInfo {
+	return &session.ClientInfo{
+		Address: l.Remote, UserAgent: string(h.UserAgent), Origin: string(h.Origin), AcceptLanguage: string(h.AcceptLanguage),
 	}
 }
 

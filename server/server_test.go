@@ -514,7 +514,7 @@ func TestUpgradeWhileDraining(t *testing.T) {
 	g := newGate(t, &Server{MCP: newTools().mcp})
 	closed := make(chan uint16, 1)
 	l := g.link(closed)
-	stateOf(l).header = nil
+	stateOf(l).client = nil
 	_ = stateOf(l).depart(64)
 	g.Drain(l)
 	if stateOf(l).upgraded(nil) {

@@ -26,11 +26,14 @@ type measurement struct {
 	trouble []string // texts of errors that were counted
 }
 
+// patience is how long answers may take after the end of a round. A slow server with many connections needs it.
+const patience = 30 * time.Second
+
 // openTime is how long the connections of a load may take to open.
 const openTime = 60 * time.Second
 
 func (m *measurement) open(groups ...*generator.Group) error {
-	m.load = &generator.Load{Addr: m.server.Addr, Path: "/mcp", Groups: groups, Workers: m.workers, Spin: m.spin}
+	m.load = &generator.Load{Addr: m.server.Addr, Path: "/mcp", Groups: groups, Workers: m.workers, Spin: m.spin, Patience: patience}
 	ctx, cancel := context.WithTimeout(m.ctx, openTime)
 	defer cancel()
 	return m.load.Open(ctx)

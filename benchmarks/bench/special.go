@@ -1,6 +1,8 @@
 package main
 
 import (
+	"runtime"
+	"strconv"
 	"time"
 
 	"millrace/benchmarks/client"
@@ -59,14 +61,23 @@ func special() []scenario {
 		},
 		{
 			name: "loops", title: "tools/call over HTTP with more event loops; the server shares the cores with the load", main: report.CPU,
-			subjects: []subject{loops("1 loop", "1"), loops("2 loops", "2")}, allCores: true,
+			subjects: severalLoops(), allCores: true,
 			groups: calls(generator.HTTP, client.Modern, conns, 1, echo(size)),
 		},
 	}
 }
 
-func loops(name, n string) subject {
-	return subject{name: name, kind: report.Ours, program: millrace.program, args: []string{"--loops", n}}
+// severalLoops is millrace with one loop, with two, and with one for each core.
+func severalLoops() []subject {
+	all := []subject{millraceLoops("1 loop", 1), millraceLoops("2 loops", 2)}
+	if n := runtime.NumCPU(); n > 2 {
+		all = append(all, millraceLoops(strconv.Itoa(n)+" loops", n))
+	}
+	return all
+}
+
+func millraceLoops(name string, n int) subject {
+	return subject{name: name, kind: report.Ours, program: millrace.program, args: []string{"--loops", strconv.Itoa(n)}}
 }
 
 // pinged keeps a tool busy from 256 connections while 8 others ping 1,000 times a second.
@@ -118,6 +129,11 @@ func idle(m *measurement) error {
 	m.load.Start()
 	if err := m.wait(m.window + 5*time.Second); err != nil {
 		return err
+	}
+	if m.profile != nil {
+		if err := m.profile.take(m, m.window); err != nil {
+			return err
+		}
 	}
 	after, err := m.server.usage()
 	if err != nil {

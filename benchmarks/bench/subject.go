@@ -32,7 +32,7 @@ var (
 	goSDKWebSocket = subject{name: "go-sdk websocket", kind: report.Peer, program: "gosdkws"}
 	mcpGo          = subject{name: "mcp-go", kind: report.Peer, program: "mcpgo"}
 	typeScript     = subject{name: "typescript", kind: report.Peer, program: "typescript", blind: true}
-	netHTTP        = subject{name: "net/http", kind: report.Peer, program: "nethttp", fixed: true}
+	netHTTP        = subject{name: "net/http", kind: report.Floor, program: "nethttp", fixed: true}
 	floorHTTP      = subject{name: "floor", kind: report.Floor, program: "floor", args: []string{"--mode", "http"}, fixed: true}
 	floorWebSocket = subject{name: "floor", kind: report.Floor, program: "floor", args: []string{"--mode", "websocket"}, mirror: true}
 	floorBytes     = subject{name: "floor bytes", kind: report.Floor, program: "floor", args: []string{"--mode", "bytes"}, mirror: true}

@@ -20,7 +20,7 @@ type suite struct {
 	builder  *builder
 	out      io.Writer
 	progress *progress
-	result     report.Run
+	result   report.Run
 	failed   bool
 }
 

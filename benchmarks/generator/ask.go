@@ -20,7 +20,7 @@ type Ask struct {
 	Method, Name string
 	// Params are the members of params without _meta, for example `"name":"echo","arguments":{}`.
 	Params string
-	// Progress is how many progress notifications must come before the answer.
+	// Progress is what the last progress notification before the answer must report; 0 when none is asked for.
 	Progress int
 	// Check tells what is wrong with the answer to a connection with the given mark.
 	Check func(a *client.Answer, mark string) error

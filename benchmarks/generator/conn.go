@@ -48,7 +48,7 @@ type conn struct {
 	free     []int // indices of slots
 	next     int64 // number of the next request
 	due      []int64
-	steps    int // progress seen of the open call
+	steps    int // the last progress of the open call
 	answered int // since the connection was opened
 	answer   client.Answer
 }
@@ -231,7 +231,7 @@ func (c *conn) matched(id int64) error {
 		return fmt.Errorf("answer to a request that is not open: id %d", id)
 	}
 	if c.steps != c.group.Ask.Progress {
-		return fmt.Errorf("answer after %d of %d progress notifications", c.steps, c.group.Ask.Progress)
+		return fmt.Errorf("answer after progress %d, want %d", c.steps, c.group.Ask.Progress)
 	}
 	c.settled(id, true)
 	return nil
@@ -293,10 +293,11 @@ func (c *conn) wrong(id int64, format string, args ...any) {
 func (c *conn) notified(b []byte) error {
 	switch method := string(c.answer.Method); {
 	case method == "notifications/progress" && c.group.Ask.Progress > 0:
-		c.steps++
-		if c.answer.Progress != float64(c.steps) {
-			return fmt.Errorf("progress %v, want %d", c.answer.Progress, c.steps)
+		// Of reports in quick succession a server may leave some out, but not the last.
+		if c.answer.Progress <= float64(c.steps) {
+			return fmt.Errorf("progress %v after %d", c.answer.Progress, c.steps)
 		}
+		c.steps = int(c.answer.Progress)
 		return nil
 	case method == "notifications/subscriptions/acknowledged" && c.group.Behaviour == Subscribe:
 		c.w.subscribed(c)

@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,10 +25,12 @@ type Load struct {
 	// sleeps, several microseconds of its CPU on a virtual machine, which a client across a network does not cost; and
 	// it pays the more often the slower it is. Spinning clients are never woken. They need cores of their own.
 	Spin bool
+	// Patience is how long Close waits for answers; default 10 s.
+	Patience time.Duration
 
-	sockaddr *unix.SockaddrInet4
-	base     time.Time
-	workers  []*worker
+	to      unix.SockaddrInet4
+	base    time.Time
+	workers []*worker
 
 	// Orders to the workers.
 	started, recording, ending, stop atomic.Bool
@@ -48,7 +51,7 @@ func (l *Load) Open(ctx context.Context) error {
 	if err != nil || !addr.Addr().Is4() {
 		return fmt.Errorf("address %q is not IPv4:port", l.Addr)
 	}
-	l.sockaddr = &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
+	l.to = unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
 	l.base = time.Now()
 	l.Workers = max(1, l.Workers)
 	want := int64(0)
@@ -137,9 +140,6 @@ func (l *Load) Idle() (d time.Duration) {
 	return d
 }
 
-// patience is how long Close waits for answers.
-const patience = 10 * time.Second
-
 // Close asks nothing more, waits for open requests, and closes all connections. What has not been answered by then
 // counts as errors. The error is that of a worker that could not go on.
 func (l *Load) Close() error {
@@ -159,7 +159,7 @@ func (l *Load) Close() error {
 
 // awaitSettled waits until as many requests have been answered as were sent.
 func (l *Load) awaitSettled() {
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(cmp.Or(l.Patience, 10*time.Second)); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		var open int64
 		for _, g := range l.Groups {
 			if g.Behaviour == Call {

@@ -23,6 +23,7 @@ type worker struct {
 	load   *Load
 	index  int
 	epoll  int
+	to     unix.SockaddrInet4 // the server; a call writes into it
 	byFD   []*conn
 	shares []*share
 	buf    []byte
@@ -47,7 +48,7 @@ func newWorker(l *Load, index int) (*worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
-	w := &worker{load: l, index: index, epoll: fd, buf: make([]byte, 256<<10), done: make(chan struct{})}
+	w := &worker{load: l, index: index, epoll: fd, to: l.to, buf: make([]byte, 256<<10), done: make(chan struct{})}
 	for _, g := range l.Groups {
 		w.add(g)
 	}
@@ -310,7 +311,7 @@ func (w *worker) dial(c *conn) error {
 	}
 	c.writing = true
 	w.watch(c, unix.EPOLL_CTL_ADD)
-	if err := unix.Connect(fd, w.load.sockaddr); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+	if err := unix.Connect(fd, &w.to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return err
 	}
 	return nil

@@ -38,6 +38,9 @@ type news struct {
 	// tail are the members of its params for a subscription, raw JSON without
 	// braces; nil for none.
 	tail []byte
+	// scratch is memory for one message after the other: whoever publishes tells
+	// the watchers one by one.
+	scratch []byte
 }
 
 // outgoing is a notification to a session as sending middleware sees it.

@@ -284,13 +284,13 @@ func (sub *Subscription) AppendCancelled(dst []byte, reason string) []byte {
 
 // appendNotification appends a notification of the subscription.
 func (sub *Subscription) appendNotification(dst []byte, method string, tail []byte) []byte {
-	params := make([]byte, 0, 96+len(sub.id)+len(tail))
-	params = append(append(params, `{"_meta":{"`+MetaKeySubscriptionID+`":`...), sub.id...)
-	params = append(params, '}')
+	dst = append(append(dst, `{"jsonrpc":"2.0","method":"`...), method...)
+	dst = append(append(dst, `","params":{"_meta":{"`+MetaKeySubscriptionID+`":`...), sub.id...)
+	dst = append(dst, '}')
 	if len(tail) > 0 {
-		params = append(append(params, ','), tail...)
+		dst = append(append(dst, ','), tail...)
 	}
-	return jsonrpc.AppendNotification(dst, method, append(params, '}'))
+	return append(dst, `}}`...)
 }
 
 // tell implements watcher.
@@ -298,6 +298,7 @@ func (sub *Subscription) tell(_ *Server, n *news) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	if !sub.closed {
-		sub.host.Notify(sub.appendNotification(nil, n.method, n.tail))
+		n.scratch = sub.appendNotification(n.scratch[:0], n.method, n.tail)
+		sub.host.Notify(n.scratch) // copies
 	}
 }

@@ -77,6 +77,8 @@ type activeCall struct {
 	client                         *InitializeParams
 
 	progress *progress // nil when the client wants none
+
+	small [160]byte // memory for what start copies, if it is little
 }
 
 // NewSession returns the session of a client of the legacy era that has not
@@ -206,7 +208,10 @@ func (a *activeCall) start(s *Server, c *Call) {
 	if size == 0 {
 		return
 	}
-	own := make([]byte, 0, size)
+	own := a.small[:0]
+	if size > len(a.small) {
+		own = make([]byte, 0, size)
+	}
 	keep := func(b []byte) []byte {
 		if b == nil {
 			return nil

@@ -28,8 +28,17 @@ type acceptance struct {
 	any          bool // there is a media range
 }
 
+// usualAccept is what the specification tells clients to send, and nearly all do.
+const usualAccept = "application/json, text/event-stream"
+
 // add reads one line.
 func (a *acceptance) add(line []byte) {
+	if string(line) == usualAccept {
+		a.any = true
+		a.json.see(3, true)
+		a.events.see(3, true)
+		return
+	}
 	for more := true; more; {
 		var item []byte
 		item, line, more = bytes.Cut(line, []byte(","))

@@ -92,7 +92,13 @@ type origin interface {
 // more. Release gives the body back. Only inside Dispatch, once.
 func (r *Request) Detach(headers bool) (*Request, Stream) {
 	body, stream := r.origin.detach(r)
-	d := &Request{Kind: r.Kind, Link: r.Link, owned: body}
+	var d *Request
+	if s, ok := stream.(*httpStream); ok {
+		d = &s.request // both live for one exchange
+	} else {
+		d = new(Request)
+	}
+	d.Kind, d.Link, d.owned = r.Kind, r.Link, body
 	if body != nil {
 		d.Body = body.B
 	}

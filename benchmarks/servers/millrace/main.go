@@ -20,6 +20,9 @@ import (
 // watched is the resource that clients subscribe to; "touch" changes it.
 const watched = "bench://watched"
 
+// maxSessions is above the default for the sake of the scenario with 15,000 idle ones.
+const maxSessions = 20_000
+
 func main() {
 	loops := flag.Int("loops", 1, "event loops")
 	listen, probeAddr := probe.Flags()
@@ -36,7 +39,7 @@ func run(listen, probeAddr string, loops int) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	srv := &server.Server{Addr: listen, MCP: newServer(), Loops: loops, DrainTimeout: time.Second}
+	srv := &server.Server{Addr: listen, MCP: newServer(), Loops: loops, MaxSessions: maxSessions, DrainTimeout: time.Second}
 	return srv.Run(ctx)
 }
 
