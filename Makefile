@@ -11,11 +11,16 @@ PKGS     := $(shell $(GO) list ./... | grep -v -e /looptest -e /mcptest)
 COVERAGE := 90
 FUZZTIME := 5s
 CONFORMANCE := cmd/everything/conformance
+TSPEER   := benchmarks/servers/typescript
+# What bench-compare compares.
+ONLY     := http-modern|ws-1|ws-16|ws-ping
+MICRO    := Call|Ping|Parse|Serve|Message|Validate
+COUNT    := 6
 
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
 
 run: ## the daemon with demo tools on 127.0.0.1:8080
 	$(GO) run ./cmd/millrace serve --demo
@@ -86,8 +91,39 @@ load: ## load, drain and descriptor tests at full size, by hand (minutes)
 load-short: ## the same, small, without latency gates
 	cd benchmarks && $(GO) test ./... && $(GO) run ./load all --short
 
-bench: ## micro-benchmarks of our packages
+$(TSPEER)/node_modules/.package-lock.json: $(TSPEER)/package-lock.json
+	cd $(TSPEER) && npm ci --no-audit --no-fund --loglevel=error
+
+# The peer written in TypeScript, where there is npm; the suite tells when it is missing.
+ts-peer:
+	@if command -v npm >/dev/null; then $(MAKE) -s $(TSPEER)/node_modules/.package-lock.json; fi
+
+bench: ts-peer ## Millrace beside other servers and the floor, under 10 minutes; ARGS='--only ws-16 --pprof out/pprof' runs a part
+	@mkdir -p $(OUT)
+	cd benchmarks && $(GO) run ./bench --json $(abspath $(OUT))/bench.json --report $(abspath $(OUT))/bench $(ARGS)
+	@echo "the page with plots: $(OUT)/bench/README.md"
+
+bench-full: ts-peer ## the whole of it, more rounds, into benchmarks/results
+	cd benchmarks && $(GO) run ./bench --full --json results/run.json --report results $(ARGS)
+
+bench-micro: ## micro-benchmarks of our packages
 	$(GO) test -run '^$$' -bench . -benchmem $(PKGS)
+
+# Macro and micro, in turn: what a change of machine or temperature does meanwhile must not look like a change of code.
+bench-compare: ## this checkout beside revision BASE, with benchstat; ONLY, MICRO and COUNT choose
+	@test -n "$(BASE)" || { echo "usage: make bench-compare BASE=revision"; exit 2; }
+	@mkdir -p $(OUT)
+	-git worktree remove --force $(OUT)/base 2>/dev/null
+	git worktree add --detach $(OUT)/base $(BASE)
+	cd benchmarks && $(GO) run ./bench --compare ../$(OUT)/base --benchfmt $(abspath $(OUT))/compare --only '$(ONLY)' --rounds $(COUNT)
+	@rm -f $(OUT)/compare/micro-base.txt $(OUT)/compare/micro-head.txt
+	@for i in $$(seq $(COUNT)); do \
+	  (cd $(OUT)/base && $(GO) test -run '^$$' -bench '$(MICRO)' -benchtime 0.2s -benchmem ./...) | grep -E '^(Benchmark|pkg:)' >> $(OUT)/compare/micro-base.txt; \
+	  $(GO) test -run '^$$' -bench '$(MICRO)' -benchtime 0.2s -benchmem ./... | grep -E '^(Benchmark|pkg:)' >> $(OUT)/compare/micro-head.txt; \
+	done
+	git worktree remove --force $(OUT)/base
+	cd benchmarks && $(GO) tool benchstat base=$(abspath $(OUT))/compare/base.txt head=$(abspath $(OUT))/compare/head.txt
+	cd benchmarks && $(GO) tool benchstat base=$(abspath $(OUT))/compare/micro-base.txt head=$(abspath $(OUT))/compare/micro-head.txt
 
 ci: ## everything that a change must pass
 	@mkdir -p $(OUT)
@@ -100,4 +136,4 @@ ci: ## everything that a change must pass
 	$(MAKE) conformance
 	$(MAKE) load-short
 
-.PHONY: help run build test race lint cover fuzz interop conformance load load-short bench ci
+.PHONY: help run build test race lint cover fuzz interop conformance load load-short bench bench-full bench-micro bench-compare ts-peer ci

@@ -14,8 +14,10 @@ import (
 // be (GET, HEAD, DELETE, OPTIONS): reading it keeps the connection in step.
 const droppedBody = 4 << 10
 
-// lingerBytes is how much input a lingering connection discards.
-const lingerBytes = 256 << 10
+// lingerBytes is how much input a lingering connection discards: what was
+// refused, mostly. A client that is cut off while it still sends often never sees
+// the answer that says why (413, 1009).
+const lingerBytes = 32 << 20
 
 // feed gives the connection bytes read from its socket. It uses all of b, which
 // the caller may reuse afterwards, and modifies it (unmasking is in place).
@@ -277,10 +279,11 @@ func (c *Conn) refuse(status int, reason string) {
 	c.dropInput()
 }
 
-// discard counts input that a lingering connection throws away.
+// discard counts input that a lingering connection throws away. Beyond the bound
+// nothing is read any more, and the end of the linger ends the connection.
 func (c *Conn) discard(n int) {
 	c.discarded += n
-	if c.discarded > lingerBytes {
+	if c.discarded > lingerBytes && !c.sock.listen(false, false) {
 		c.Abort(nil)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"millrace/codec/http1"
 	"millrace/loop"
@@ -350,10 +351,16 @@ func TestCloseFlagEndsAnOpenExchange(t *testing.T) {
 func TestLingerDiscardsABoundedAmount(t *testing.T) {
 	r := newRig(t, loop.Config{}, nil)
 	r.Feed([]byte("bad\r\n\r\n"))
-	for range 4 {
+	for range 32 << 20 / (64 << 10) {
 		r.Feed(make([]byte, 64<<10))
 	}
-	r.wantState(true, false)
+	if r.wantState(true, false); !r.Reading {
+		t.Error("stopped reading within the bound")
+	}
 	r.Feed([]byte{0})
+	if r.wantState(true, false); r.Reading {
+		t.Error("reads on beyond the bound")
+	}
+	r.Advance(time.Second + 100*time.Millisecond)
 	r.wantState(true, true)
 }

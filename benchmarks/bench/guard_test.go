@@ -16,27 +16,27 @@ func TestGuard(t *testing.T) {
 	for _, tt := range []struct {
 		name                  string
 		subject               *subject
-		group                 generator.Group
+		group                 *generator.Group
 		allocs, reads, writes float64 // at most, for each message
 	}{
 		// The two writes are the answer and the wake-up of the loop by the worker, in which gnet allocates twice. Under
 		// load one wake-up serves many answers.
-		{"HTTP", &millrace, generator.Group{Era: client.Modern, Ask: millrace.echo(size)}, 7 + 2, 1, 2},
-		{"HTTP inline", &millraceInline, generator.Group{Era: client.Modern, Ask: millraceInline.echo(size)}, 6, 1, 1},
-		{"HTTP legacy", &millrace, generator.Group{Era: client.Legacy, Ask: millrace.echo(size)}, 9 + 2, 1, 2},
-		{"HTTP list", &millrace, generator.Group{Era: client.Modern, Ask: generator.ListTools()}, 0, 1, 1},
-		{"WebSocket", &millrace, generator.Group{Protocol: generator.WebSocket, Era: client.Modern, Ask: millrace.echo(size)}, 7 + 2, 1, 2},
-		{"ping", &millrace, generator.Group{Protocol: generator.WebSocket, Era: client.Legacy, Ask: generator.Ping()}, 0, 1, 1},
-		{"16 pings", &millrace, generator.Group{Protocol: generator.WebSocket, Era: client.Legacy, Ask: generator.Ping(), Depth: 16}, 0, 1. / 16, 1. / 16},
-		{"16 inline", &millraceInline, generator.Group{Protocol: generator.WebSocket, Era: client.Modern, Ask: millraceInline.echo(size), Depth: 16}, 6, 1. / 16, 1. / 16},
+		{"HTTP", &millrace, &generator.Group{Era: client.Modern, Ask: millrace.echo(size)}, 7 + 2, 1, 2},
+		{"HTTP inline", &millraceInline, &generator.Group{Era: client.Modern, Ask: millraceInline.echo(size)}, 6, 1, 1},
+		{"HTTP legacy", &millrace, &generator.Group{Era: client.Legacy, Ask: millrace.echo(size)}, 9 + 2, 1, 2},
+		{"HTTP list", &millrace, &generator.Group{Era: client.Modern, Ask: generator.ListTools()}, 0, 1, 1},
+		{"WebSocket", &millrace, &generator.Group{Protocol: generator.WebSocket, Era: client.Modern, Ask: millrace.echo(size)}, 7 + 2, 1, 2},
+		{"ping", &millrace, &generator.Group{Protocol: generator.WebSocket, Era: client.Legacy, Ask: generator.Ping()}, 0, 1, 1},
+		{"16 pings", &millrace, &generator.Group{Protocol: generator.WebSocket, Era: client.Legacy, Ask: generator.Ping(), Depth: 16}, 0, 1. / 16, 1. / 16},
+		{"16 inline", &millraceInline, &generator.Group{Protocol: generator.WebSocket, Era: client.Modern, Ask: millraceInline.echo(size), Depth: 16}, 6, 1. / 16, 1. / 16},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := tt.group
 			g.Name, g.Conns = "calls", 1
-			sc := &scenario{groups: func(*subject) []*generator.Group { return []*generator.Group{&g} }}
+			sc := &scenario{groups: func(*subject) []*generator.Group { return []*generator.Group{g} }}
 			m := &measurement{
 				ctx: t.Context(), subject: tt.subject, workers: 1, window: 500 * time.Millisecond, warmup: 200 * time.Millisecond,
-				sample: report.Sample{},
+				sample: report.Sample{}, probes: true,
 			}
 			if err := s.round(m, sc); err != nil {
 				t.Fatal(err)

@@ -26,6 +26,8 @@ type options struct {
 	json        string
 	page        string
 	pprof       string
+	compare     string
+	benchfmt    string
 	serverCores []int
 	loadCores   []int
 	list        bool
@@ -34,8 +36,8 @@ type options struct {
 const usage = `usage: bench [flags]
 
 Runs every scenario of the short suite, or with --full of the whole one, and prints a table for each. Exit code 1 when
-something could not be measured or an answer was wrong, 2 for wrong usage. A target that is not met is told, and no
-failure: it depends on the machine.
+Millrace or a floor could not be measured or gave a wrong answer, 2 for wrong usage. What a peer cannot do, and a target
+that is not met, is told, and no failure.
 
 Flags:
 `
@@ -93,13 +95,18 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	loadCores := fs.String("load-cores", "", "`cores` of the load; default all but those of the servers")
 	fs.BoolVar(&o.full, "full", false, "all scenarios, five rounds, longer windows: about an hour and a half")
 	fs.IntVar(&o.rounds, "rounds", 0, "`number` of rounds, instead of 3 or 5")
-	fs.DurationVar(&o.window, "window", 0, "how long each round is measured, instead of 1s or 3s")
+	fs.DurationVar(&o.window, "window", 0, "how long each round is measured, instead of 0.8s or 3s")
 	fs.StringVar(&o.json, "json", "", "write everything measured to this `file`")
 	fs.StringVar(&o.page, "report", "", "write a page with plots into this `folder`")
 	fs.StringVar(&o.pprof, "pprof", "", "take profiles of the servers instead of figures, into this `folder`")
+	fs.StringVar(&o.compare, "compare", "", "measure Millrace alone, in turn with the one in this `folder`, a checkout of another revision")
+	fs.StringVar(&o.benchfmt, "benchfmt", "", "with --compare: write base.txt and head.txt for benchstat into this `folder`")
 	fs.BoolVar(&o.list, "list", false, "list the scenarios")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
+	}
+	if (o.benchfmt != "") != (o.compare != "") {
+		return nil, errors.New("--compare and --benchfmt go together")
 	}
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
@@ -127,7 +134,7 @@ func (o *options) complete() {
 	case o.full || o.pprof != "":
 		o.window = 3 * time.Second
 	default:
-		o.window = time.Second
+		o.window = 800 * time.Millisecond
 	}
 }
 

@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 		want string // of the error
 		ok   func(o *options) bool
 	}{
-		{"", "", func(o *options) bool { return o.rounds == 3 && o.window == time.Second && !o.full }},
+		{"", "", func(o *options) bool { return o.rounds == 3 && o.window == 800*time.Millisecond && !o.full }},
 		{"--full", "", func(o *options) bool { return o.rounds == 5 && o.window == 3*time.Second }},
 		{"--full --rounds 2 --window 5s", "", func(o *options) bool { return o.rounds == 2 && o.window == 5*time.Second }},
 		{"--pprof x", "", func(o *options) bool { return o.rounds == 1 && o.window == 3*time.Second }},
@@ -105,11 +105,7 @@ func TestScenarios(t *testing.T) {
 			t.Errorf("target %s: scenario %s is not in the short suite", target.ID, target.Scenario)
 			continue
 		}
-		keep := s.keep
-		if keep == nil {
-			keep = callFigures
-		}
-		if target.Figure != s.main && !slices.Contains(keep, target.Figure) {
+		if target.Figure != s.main && !slices.Contains(s.figures(), target.Figure) {
 			t.Errorf("target %s: scenario %s does not measure %s", target.ID, s.name, target.Figure)
 		}
 		for _, name := range []string{target.Subject, target.Over} {
@@ -196,6 +192,29 @@ func TestProfile(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "go tool pprof") {
 		t.Errorf("not explained:\n%s", out)
+	}
+}
+
+// A comparison measures both revisions and writes what benchstat reads.
+func TestCompare(t *testing.T) {
+	dir := t.TempDir()
+	s, out := newTestSuite(t, "--only", "ws-16", "--subjects", "millrace (base|head)", "--rounds", "2", "--compare", "../..", "--benchfmt", dir)
+	if err := s.run(t.Context()); err != nil || s.failed {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	for _, file := range []string{"base.txt", "head.txt"} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		if err != nil || len(lines) != 2 || !strings.HasPrefix(lines[0], "BenchmarkMessage/ws-16/millrace 1 ") || !strings.Contains(lines[0], " cpu-µs/msg ") {
+			t.Errorf("%s: %q, %v", file, text, err)
+		}
+	}
+	s, out = newTestSuite(t, "--only", "ws-16", "--compare", dir, "--benchfmt", dir)
+	if err := s.run(t.Context()); err != nil || !s.failed || !strings.Contains(out.String(), "building against") {
+		t.Errorf("no checkout: %v, %s", err, out)
+	}
+	if _, err := parse([]string{"--compare", "x"}, io.Discard); err == nil {
+		t.Error("--compare without --benchfmt")
 	}
 }
 

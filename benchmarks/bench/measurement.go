@@ -18,6 +18,7 @@ type measurement struct {
 	subject *subject
 	workers int
 	spin    bool // the load has its cores for itself
+	probes  bool // the server's probe is asked
 	window  time.Duration
 	warmup  time.Duration
 	profile *profiler // or nil
@@ -27,7 +28,7 @@ type measurement struct {
 }
 
 // patience is how long answers may take after the end of a round. A slow server with many connections needs it.
-const patience = 30 * time.Second
+const patience = 10 * time.Second
 
 // openTime is how long the connections of a load may take to open.
 const openTime = 60 * time.Second
@@ -125,16 +126,16 @@ func (m *measurement) observe(g *generator.Group, window time.Duration) error {
 		return err
 	}
 	m.usage(before, after)
-	if n := mallocsTo - mallocsFrom; n > 0 && !m.subject.blind {
+	if n := mallocsTo - mallocsFrom; n > 0 && m.probes {
 		m.sample[report.Allocs] = float64(statsAfter.Mallocs-statsBefore.Mallocs) / float64(n)
 		m.sample[report.Goroutines] = float64(statsAfter.Goroutines)
 	}
 	return nil
 }
 
-// probe asks the server's probe, and reads how many messages there were by then.
+// probe asks the server's probe, if that is wanted, and reads how many messages there were by then.
 func (m *measurement) probe(g *generator.Group) (p probed, messages int64, err error) {
-	if !m.subject.blind {
+	if m.probes {
 		p, err = m.server.stats(m.ctx)
 	}
 	return p, m.load.Counts(g).Messages, err

@@ -24,8 +24,18 @@ type scenario struct {
 	window, warmup time.Duration
 	// allCores lets the server use the cores of the load too.
 	allCores bool
+	// rounds is how many there are at most; 0 is no limit.
+	rounds int
 	// long scenarios are part of the full run only.
 	long bool
+}
+
+// figures are those that mean something in s, beside the main one.
+func (s *scenario) figures() []report.Figure {
+	if s.keep == nil {
+		return callFigures
+	}
+	return s.keep
 }
 
 const (

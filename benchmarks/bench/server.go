@@ -42,13 +42,19 @@ func (b *builder) command(ctx context.Context, s *subject) (bin string, args []s
 		node, err := exec.LookPath("node")
 		return node, append([]string{filepath.Join(b.module, "servers", s.program, "server.mjs")}, s.args...), err
 	}
-	if bin = b.built[s.program]; bin == "" {
-		if bin, err = daemon.Build(ctx, b.module, "./servers/"+s.program, b.dir); err != nil {
-			return "", nil, err
-		}
-		b.built[s.program] = bin
+	key := s.base + " " + s.program
+	if bin = b.built[key]; bin != "" {
+		return bin, s.args, nil
 	}
-	return bin, s.args, nil
+	if s.base != "" {
+		bin, err = b.buildBase(ctx, s.program, s.base)
+	} else {
+		bin, err = daemon.Build(ctx, b.module, "./servers/"+s.program, b.dir)
+	}
+	if err == nil {
+		b.built[key] = bin
+	}
+	return bin, s.args, err
 }
 
 // server is a started subject.
@@ -111,7 +117,7 @@ type probed struct {
 	Mallocs    uint64 `json:"mallocs"`
 }
 
-var probeClient = http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+var probeClient = http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // stats asks the probe.
 func (s *server) stats(ctx context.Context) (p probed, err error) {

@@ -21,6 +21,8 @@ type subject struct {
 	fixed, mirror bool
 	// blind servers have no probe.
 	blind bool
+	// base is a checkout to build against, instead of this one.
+	base string
 }
 
 // The subjects. Their names are those of package report's targets.

@@ -63,40 +63,70 @@ func (s *suite) run(ctx context.Context) error {
 
 // scenario measures its subjects in turn, round by round, so that what changes on the machine meanwhile meets all.
 func (s *suite) scenario(ctx context.Context, sc *scenario) error {
-	window, warmup := s.times(sc)
-	r := report.Scenario{Name: sc.name, Title: sc.title, Method: s.method(sc, window), Main: sc.main}
-	var subjects []subject
-	for _, sub := range sc.subjects {
-		if s.opts.subjects != nil && !s.opts.subjects.MatchString(sub.name) {
-			continue
-		}
-		rs := report.Subject{Name: sub.name, Kind: sub.kind, Error: sub.runnable(s.builder.module)}
-		r.Subjects, subjects = append(r.Subjects, rs), append(subjects, sub)
+	rounds := s.opts.rounds
+	r := report.Scenario{Name: sc.name, Title: sc.title, Main: sc.main}
+	if sc.rounds > 0 && sc.rounds < rounds {
+		rounds, r.Rounds = sc.rounds, sc.rounds
 	}
-	for round := range s.opts.rounds {
+	r.Method = s.method(sc, rounds)
+	subjects := s.subjects(sc)
+	for i := range subjects {
+		sub := &subjects[i]
+		r.Subjects = append(r.Subjects, report.Subject{Name: sub.name, Kind: sub.kind, Error: sub.runnable(s.builder.module)})
+	}
+	if len(subjects) == 0 {
+		return nil
+	}
+	for round := range rounds {
 		for i := range subjects {
-			rs := &r.Subjects[(i+round)%len(subjects)]
-			if rs.Error != "" {
+			i = (i + round) % len(subjects)
+			if r.Subjects[i].Error != "" {
 				continue
 			}
-			s.progress.subject(rs.Name, round, s.opts.rounds)
-			m := &measurement{
-				ctx: ctx, subject: &subjects[(i+round)%len(subjects)], workers: len(s.opts.loadCores), spin: s.spins(sc),
-				window: window, warmup: warmup, sample: report.Sample{}, profile: s.profiler(sc, rs.Name),
-			}
+			s.progress.subject(subjects[i].name, round, rounds)
+			m := s.measurement(ctx, sc, &subjects[i])
 			err := s.round(m, sc)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			s.keep(sc, rs, m, err)
+			s.keep(sc, &r.Subjects[i], m, err)
 		}
 	}
+	return s.tell(&r)
+}
+
+// subjects are those of a scenario that are wanted.
+func (s *suite) subjects(sc *scenario) (wanted []subject) {
+	all := sc.subjects
+	if s.opts.compare != "" {
+		all = compared(all, s.opts.compare)
+	}
+	for _, sub := range all {
+		if s.opts.subjects == nil || s.opts.subjects.MatchString(sub.name) {
+			wanted = append(wanted, sub)
+		}
+	}
+	return wanted
+}
+
+func (s *suite) measurement(ctx context.Context, sc *scenario, sub *subject) *measurement {
+	window, warmup := s.times(sc)
+	return &measurement{
+		ctx: ctx, subject: sub, workers: len(s.opts.loadCores), spin: s.spins(sc),
+		window: window, warmup: warmup, sample: report.Sample{}, profile: s.profiler(sc, sub.name),
+		// A server that is starved does not get to its probe.
+		probes: !sub.blind && slices.Contains(sc.figures(), report.Allocs),
+	}
+}
+
+// tell keeps and prints what a scenario measured. The figures of a run with profiles are not worth it.
+func (s *suite) tell(r *report.Scenario) error {
 	s.progress.clear()
-	s.result.Scenarios = append(s.result.Scenarios, r)
 	if s.opts.pprof != "" {
 		return nil
 	}
-	if err := s.result.WriteTable(s.out, &r); err != nil {
+	s.result.Scenarios = append(s.result.Scenarios, *r)
+	if err := s.result.WriteTable(s.out, r); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(s.out)
@@ -109,22 +139,20 @@ func (s *suite) keep(sc *scenario, rs *report.Subject, m *measurement, err error
 	for _, t := range m.trouble {
 		fmt.Fprintf(s.out, "! %s: %s: %s\n", sc.name, rs.Name, t)
 	}
+	// What a peer cannot do is told, and no failure of the run.
+	ours := rs.Kind != report.Peer
 	if err != nil {
 		rs.Error = err.Error()
-		s.failed = true
+		s.failed = s.failed || ours
 		fmt.Fprintf(s.out, "! %s: %s: %v\n", sc.name, rs.Name, err)
 		return
 	}
-	keep := sc.keep
-	if keep == nil {
-		keep = callFigures
-	}
 	for f := range m.sample {
-		if !slices.Contains(keep, f) && f != sc.main {
+		if !slices.Contains(sc.figures(), f) && f != sc.main {
 			delete(m.sample, f)
 		}
 	}
-	s.failed = s.failed || m.sample[report.Errors] > 0
+	s.failed = s.failed || ours && m.sample[report.Errors] > 0
 	rs.Rounds = append(rs.Rounds, m.sample)
 }
 
@@ -164,12 +192,13 @@ func (s *suite) profiler(sc *scenario, subject string) *profiler {
 }
 
 // method says how the load of a scenario was made.
-func (s *suite) method(sc *scenario, window time.Duration) string {
+func (s *suite) method(sc *scenario, rounds int) string {
+	window, _ := s.times(sc)
 	where := fmt.Sprintf("server on cores %s, load on %s", coreList(s.opts.serverCores), coreList(s.opts.loadCores))
 	if sc.allCores {
 		where = "server on the cores of the load too, which is on " + coreList(s.opts.loadCores)
 	}
-	text := fmt.Sprintf("%d rounds of %v, %s", s.opts.rounds, window, where)
+	text := fmt.Sprintf("%d rounds of %v, %s", rounds, window, where)
 	if sc.groups == nil {
 		return text
 	}
@@ -186,6 +215,9 @@ func (s *suite) finish() error {
 	s.result.Seconds = time.Since(s.result.Started).Seconds()
 	if s.opts.pprof != "" {
 		return nil
+	}
+	if s.opts.benchfmt != "" {
+		return writeBench(&s.result, s.opts.benchfmt)
 	}
 	err := s.result.WriteVerdicts(s.out)
 	if s.opts.json != "" {

@@ -20,10 +20,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Build compiles the package pkg of the module in dir and returns the path of the binary in out.
-func Build(ctx context.Context, dir, pkg, out string) (string, error) {
+// Build compiles the package pkg of the module in dir, with more flags of go build, and returns the path of the binary
+// in out.
+func Build(ctx context.Context, dir, pkg, out string, flags ...string) (string, error) {
 	bin := filepath.Join(out, filepath.Base(pkg))
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin, pkg)
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags...), "-o", bin, pkg)...)
 	cmd.Dir = dir
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s in %s: %w\n%s", pkg, dir, err, msg)

@@ -187,7 +187,7 @@ func (c *conn) settled(id int64, right bool) {
 	switch {
 	case c.group.Reconnect > 0 && c.answered == c.group.Reconnect:
 		c.w.renew(c)
-	case len(c.due) > 0:
+	case len(c.due) > 0 && c.w.calling():
 		at := c.due[0]
 		c.due = c.due[:copy(c.due, c.due[1:])]
 		c.ask(at)

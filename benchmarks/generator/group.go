@@ -129,12 +129,12 @@ func (t *tally) record(d int64) {
 // String says in words what the group does.
 func (g *Group) String() string {
 	protocol := [...]string{"HTTP", "WebSocket", "TCP"}[g.Protocol]
-	switch {
-	case g.Behaviour == Idle:
+	switch g.Behaviour {
+	case Idle:
 		return fmt.Sprintf("%d idle %s connections", g.Conns, protocol)
-	case g.Behaviour == Subscribe:
+	case Subscribe:
 		return fmt.Sprintf("%d %s connections that listen", g.Conns, protocol)
-	case g.Behaviour == Deaf:
+	case Deaf:
 		return fmt.Sprintf("%d %s connections that ask %d questions and never read", g.Conns, protocol, g.Depth)
 	}
 	text := fmt.Sprintf("%s: %d %s connections", g.Name, g.Conns, protocol)

@@ -365,10 +365,15 @@ func (w *worker) lost(c *conn) {
 	w.load.lost.Add(1)
 }
 
-// closeAll counts what was never answered and closes everything.
+// closeAll counts what was never answered and closes everything. What was due and found no room to be sent counts with
+// the time that it has waited: without it the slowest server would look best.
 func (w *worker) closeAll() {
+	w.now = w.load.clock()
 	for _, s := range w.shares {
 		for _, c := range s.conns {
+			for _, at := range c.due {
+				c.tally.record(w.now - at)
+			}
 			if c.state == open && s.group.Behaviour == Call {
 				if missing := len(c.slots) - len(c.free); missing > 0 {
 					c.tally.errors.Add(int64(missing))

@@ -119,7 +119,7 @@ func (r *Run) finding(s *Scenario) string {
 	for _, subject := range s.ranked(CPU) {
 		if ratio, ok := s.Factor(CPU, subject.Name); ok && subject.Kind != Ours {
 			other := subject.Name + " " + factor("×", ratio)
-			if subject.trouble(r.Rounds) != "" {
+			if subject.trouble(r.rounds(s)) != "" {
 				other += " **!**"
 			}
 			others = append(others, other)

@@ -62,7 +62,7 @@ func (r *Run) scenarioPicture(s *Scenario) picture {
 	unit := s.Main.trait().scale
 	group := panel{}
 	for _, subject := range s.ranked(s.Main) {
-		b := bar{name: subject.Name, kind: subject.Kind, shout: shortTrouble(subject, r.Rounds)}
+		b := bar{name: subject.Name, kind: subject.Kind, shout: shortTrouble(subject, r.rounds(s))}
 		if sp, ok := subject.Spread(s.Main); ok {
 			b.known = true
 			b.value = Spread{sp.Min * unit, sp.Median * unit, sp.Max * unit}
@@ -77,7 +77,7 @@ func (r *Run) scenarioPicture(s *Scenario) picture {
 	p.panels = []panel{group}
 	p.axis = newScale(values)
 	p.origin = p.axis.lo
-	p.subtitle = s.caption(p.axis.log, r.Rounds)
+	p.subtitle = s.caption(p.axis.log, r.rounds(s))
 	return p
 }
 
@@ -139,7 +139,7 @@ func (r *Run) overview() (p picture, ok bool) {
 		if s == nil {
 			continue
 		}
-		bars := s.relativeBars(r.Rounds)
+		bars := s.relativeBars(r.rounds(s))
 		for _, b := range bars {
 			if b.known && b.value.Min > 0 {
 				least, most = min(least, b.value.Min), max(most, b.value.Max)

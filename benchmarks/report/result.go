@@ -40,7 +40,9 @@ type Scenario struct {
 	Title  string `json:"title"`
 	Method string `json:"method"`
 	// Main is the figure that the scenario is about; plots show it.
-	Main     Figure    `json:"main"`
+	Main Figure `json:"main"`
+	// Rounds is how many there were to be, if not as many as the run has.
+	Rounds   int       `json:"rounds,omitempty"`
 	Subjects []Subject `json:"subjects"`
 }
 
@@ -90,6 +92,14 @@ const (
 	Goodput    Figure = "goodput"    // right answers per second under overload over the maximum without
 	LoadCPU    Figure = "loadcpu"    // CPU of the load generator over wall time, 1 is one core
 )
+
+// rounds is how many rounds s was to have in r.
+func (r *Run) rounds(s *Scenario) int {
+	if s.Rounds > 0 {
+		return s.Rounds
+	}
+	return r.Rounds
+}
 
 // Find returns the scenario called name, or nil.
 func (r *Run) Find(name string) *Scenario {

@@ -54,7 +54,7 @@ func (r *Run) table(s *Scenario, times string) *grid {
 				}
 			}
 		}
-		g.add(subject.trouble(r.Rounds), cells...)
+		g.add(subject.trouble(r.rounds(s)), cells...)
 	}
 	return g
 }

@@ -107,7 +107,7 @@ func (r *Run) doubts(s *Scenario, names ...string) []string {
 		if subject == nil {
 			continue
 		}
-		if trouble := subject.trouble(r.Rounds); trouble != "" {
+		if trouble := subject.trouble(r.rounds(s)); trouble != "" {
 			all = append(all, "! "+name+": "+trouble)
 		}
 	}

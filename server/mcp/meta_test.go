@@ -149,3 +149,57 @@ func TestTraceContext(t *testing.T) {
 		}
 	}
 }
+
+// What a known _meta says is what reading it says, and it is remembered only when
+// it can come again.
+func TestKnownMeta(t *testing.T) {
+	parse := func(k *KnownMeta, params string) CallMeta {
+		t.Helper()
+		m, err := k.Parse([]byte(params))
+		if err != nil {
+			t.Fatalf("%s: %v", params, err)
+		}
+		return m
+	}
+	meta := `{"` + MetaKeyProtocolVersion + `":"2026-07-28","` + MetaKeyClientInfo + `":{"name":"c","version":"1"},"` + MetaKeyClientCapabilities + `":{}}`
+	params := `{"name":"x","_meta":` + meta + `,"arguments":{"a":1}}`
+	first := parse(nil, params)
+	k := (*KnownMeta)(nil).Know(&first)
+	if k == nil {
+		t.Fatal("not remembered")
+	}
+	second := parse(k, params)
+	if !second.known || second.custom || string(second.ProtocolVersion) != "2026-07-28" ||
+		string(second.ClientInfo) != `{"name":"c","version":"1"}` || string(second.ClientCapabilities) != "{}" ||
+		!second.Present || string(second.raw) != meta || string(second.beside.arguments) != `{"a":1}` || string(second.Name()) != `"x"` {
+		t.Errorf("known: %+v", second)
+	}
+	if next := k.Know(&second); next != k {
+		t.Error("a known _meta was learned again")
+	}
+	// It outlives the message.
+	body := []byte(params)
+	third, _ := k.Parse(body)
+	clear(body)
+	if string(third.ProtocolVersion) != "2026-07-28" {
+		t.Errorf("a view of the message: %q", third.ProtocolVersion)
+	}
+	for name, other := range map[string]string{
+		"progress token": `{"_meta":{"progressToken":1}}`,
+		"custom member":  `{"_meta":{"x":1}}`,
+		"no _meta":       `{"name":"x"}`,
+		"too long":       `{"_meta":{"` + MetaKeyClientInfo + `":{"name":"` + strings.Repeat("x", maxKnownMeta) + `"}}}`,
+	} {
+		m := parse(k, other)
+		if m.known || k.Know(&m) != k {
+			t.Errorf("%s: known %v, or remembered", name, m.known)
+		}
+	}
+	changed := parse(k, strings.Replace(params, `"c"`, `"d"`, 1))
+	if next := k.Know(&changed); next == k || changed.known {
+		t.Error("another client is not remembered")
+	}
+	if _, err := k.Parse([]byte(`{"_meta":{"` + MetaKeyClientInfo + `":1}}`)); err == nil {
+		t.Error("clientInfo 1 accepted")
+	}
+}
