@@ -20,7 +20,8 @@ type connection struct {
 	link  *transport.Link
 	owner pool.Owner
 
-	who atomic.Pointer[auth.Principal] // of every request here, once it is known
+	who  atomic.Pointer[auth.Principal] // of every request here, once it is known
+	meta atomic.Pointer[mcp.KnownMeta]  // what requests here lately came with
 
 	mu       sync.Mutex
 	session  *legacySession      // of a WebSocket or stdio

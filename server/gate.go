@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"millrace/codec/jsonrpc"
@@ -37,9 +36,7 @@ type gate struct {
 	waits    waits
 	logs     session.ReplayBudget // of what sessions keep for clients that come back
 
-	// knownMeta is the _meta object that requests have lately come with. All
-	// connections share it: most clients of a server are of one kind.
-	knownMeta atomic.Pointer[mcp.KnownMeta]
+	metas metaTable
 
 	maxInFlight int
 	trace       bool // debug logs of every call are wanted
@@ -199,7 +196,7 @@ func (in *inbound) message() {
 		in.batch()
 		return
 	}
-	msg, err := jsonrpc.ParseRepeated(in.req.Body, nil, in.gate.knownMeta.Load().Object())
+	msg, err := jsonrpc.ParseRepeated(in.req.Body, nil, in.knownMeta().Object())
 	if err != nil {
 		in.malformed(&msg, err)
 		return
@@ -245,15 +242,12 @@ func asksForAnswer(body []byte) bool {
 
 // request finds the era of a request and serves it.
 func (in *inbound) request(msg *jsonrpc.Message) {
-	known := in.gate.knownMeta.Load()
-	meta, err := known.Parse(msg.Params)
+	meta, err := in.knownMeta().Parse(msg.Params)
 	if err != nil {
 		in.fail(400, msg.ID, err)
 		return
 	}
-	if next := known.Know(&meta); next != known {
-		in.gate.knownMeta.Store(next)
-	}
+	in.learnMeta(&meta)
 	c := newCall(in, msg, &meta)
 	if in.isModern(msg, &meta) {
 		in.modern(c)

@@ -131,7 +131,7 @@ type runState struct {
 	sweeping context.Context    // of the sweeps of sessions and tasks
 	unsweep  context.CancelFunc // ends them
 	swept    sync.WaitGroup
-	undo     func() // of addProcs
+	undo     func() // of what start has done to the Go runtime
 }
 
 var (
@@ -285,7 +285,11 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 	if err := r.startAdmin(); err != nil {
 		return nil, err
 	}
-	r.undo = addProcs(s.loops(), r.log)
+	unprocs, ungc := addProcs(s.loops(), r.log), collector.add(r.log)
+	r.undo = func() {
+		unprocs()
+		ungc()
+	}
 	r.serve()
 	r.engine, err = loop.Start(lcfg, transport.NewHandler(tcfg, r.gate))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 )
 
 // Save writes r to the file at path as indented JSON. JSON has no word for infinity or "not a number": a sample must
@@ -15,6 +16,9 @@ func (r *Run) Save(path string) error {
 	}
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
+		return fmt.Errorf("saving the run: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("saving the run: %w", err)
 	}
 	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {

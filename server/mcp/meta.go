@@ -67,6 +67,18 @@ type CallMeta struct {
 	known  bool // its views are those of a KnownMeta, good for ever
 }
 
+// Repeats reports whether the _meta object is likely to come again as it is, and
+// is not known yet. One with a progress token differs from request to request.
+func (m *CallMeta) Repeats() bool {
+	return m.Present && !m.known && !m.custom && len(m.raw) <= maxKnownMeta
+}
+
+// Known reports whether the _meta object was known.
+func (m *CallMeta) Known() bool { return m.known }
+
+// Raw is the _meta object, a view; nil when there is none.
+func (m *CallMeta) Raw() []byte { return m.raw }
+
 // Name is the raw value of params.name, nil when absent.
 func (m *CallMeta) Name() []byte { return m.beside.name }
 
@@ -87,25 +99,20 @@ type KnownMeta struct {
 // maxKnownMeta is the longest _meta object that is remembered.
 const maxKnownMeta = 4 << 10
 
-// Know returns what to use for the next request: k itself when it is of use for
-// requests like that of m, else a KnownMeta for m, or nil when m differs from
-// request to request, or is of no use.
-func (k *KnownMeta) Know(m *CallMeta) *KnownMeta {
-	switch {
-	case m.known || !m.Present || m.custom || len(m.raw) > maxKnownMeta:
-		return k
-	}
+// NewKnownMeta remembers the _meta object of m, which must be worth it: see
+// CallMeta.Repeats. It copies.
+func NewKnownMeta(m *CallMeta) *KnownMeta {
 	object := jsonrpc.NewRepeated(m.raw)
 	if object == nil {
-		return k
+		return nil
 	}
-	next := &KnownMeta{object: object, meta: CallMeta{raw: object.Text(), Present: true, parsed: true, known: true}}
+	k := &KnownMeta{object: object, meta: CallMeta{raw: object.Text(), Present: true, parsed: true, known: true}}
 	for name, value := range jsonrpc.Members(object.Text()) {
-		if next.meta.set(name, value) != nil {
-			return k
+		if k.meta.set(name, value) != nil {
+			return nil
 		}
 	}
-	return next
+	return k
 }
 
 // Object is the object for jsonrpc.ParseRepeated.

@@ -91,6 +91,7 @@ type peer struct {
 	// Reused from exchange to exchange while requests are answered on the loop.
 	request Request
 	http    *httpStream
+	header  *Header
 
 	open *httpStream // the exchange that waits for an answer from elsewhere
 	ws   *wsPeer     // not nil once an upgrade was asked for
@@ -220,19 +221,19 @@ func (p *peer) begin(r *http1.Request) *httpStream {
 
 // dispatch hands a request up.
 func (h *Handler) dispatch(p *peer, s *httpStream, r *http1.Request, kind Kind) {
-	s.fillHeader(r)
+	p.fillHeader(r)
 	if remote := p.client(r); remote != p.link.Remote {
 		p.relink(&Link{Protocol: HTTP, Remote: remote})
 	}
-	p.handUp(kind, r.Body, &s.header, s, s)
+	p.handUp(kind, r.Body, s, s)
 }
 
 // handUp asks the Dispatcher, and forgets the request: it would keep the body, or
 // a credential, in memory for as long as the connection lives.
-func (p *peer) handUp(kind Kind, body []byte, header *Header, o origin, s Stream) {
-	p.request = Request{Kind: kind, Link: p.link, Header: header, Body: body, origin: o}
+func (p *peer) handUp(kind Kind, body []byte, o origin, s Stream) {
+	p.request = Request{Kind: kind, Link: p.link, Header: p.header, Body: body, origin: o}
 	p.host.up.Dispatch(&p.request, s)
-	p.request, *header = Request{}, Header{}
+	p.request, *p.header = Request{}, Header{}
 }
 
 // client is the address of who sent r: the peer's, unless that is a trusted
@@ -244,8 +245,11 @@ func (p *peer) client(r *http1.Request) string {
 	return clientAddr(p.conn.RemoteAddr(), r.Values(http1.HeaderXForwardedFor), p.host.cfg.TrustedProxies)
 }
 
-func (s *httpStream) fillHeader(r *http1.Request) {
-	s.header = Header{
+func (p *peer) fillHeader(r *http1.Request) {
+	if p.header == nil {
+		p.header = new(Header)
+	}
+	*p.header = Header{
 		Authorization:   r.Known(http1.HeaderAuthorization),
 		Origin:          r.Known(http1.HeaderOrigin),
 		UserAgent:       r.Known(http1.HeaderUserAgent),

@@ -33,7 +33,6 @@ type httpStream struct {
 	allow    string      // the methods of the path
 	session  *sseSession // that an accepted Upgrade opens, if it is one of HTTP+SSE
 	request  Request     // the detached request
-	header   Header      // of the request, while it is handed up
 
 	mu    sync.Mutex
 	state streamState

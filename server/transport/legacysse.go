@@ -71,9 +71,9 @@ func (h *Handler) openSSE(p *peer, s *httpStream, r *http1.Request) {
 	e := &sseSession{host: h, id: h.newID(), get: s}
 	e.link = &Link{Protocol: SSE, Remote: p.client(r), Send: e.send, Close: func(uint16, string) { e.end(p) }}
 	s.session, p.sse = e, e
-	s.fillHeader(r)
+	p.fillHeader(r)
 	p.relink(e.link)
-	p.handUp(Upgrade, nil, &s.header, s, s)
+	p.handUp(Upgrade, nil, s, s)
 }
 
 // openSession begins the event stream of an accepted session: "When a client
@@ -168,13 +168,13 @@ func (h *Handler) postSSE(p *peer, s *httpStream, r *http1.Request) {
 		return
 	}
 	w := &ssePost{session: e, post: s}
-	s.fillHeader(r)
-	p.request = Request{Kind: Message, Link: e.link, Header: &s.header, Body: r.Body, origin: w}
+	p.fillHeader(r)
+	p.request = Request{Kind: Message, Link: e.link, Header: p.header, Body: r.Body, origin: w}
 	h.up.Dispatch(&p.request, w)
 	if !w.detached {
 		w.accept()
 	}
-	p.request, s.header = Request{}, Header{}
+	p.request, *p.header = Request{}, Header{}
 }
 
 // sessionParam finds the value of sessionId in a query; nil when there is none.

@@ -50,27 +50,27 @@ func (h *Handler) upgrade(p *peer, s *httpStream, r *http1.Request) {
 		return
 	}
 	s.key = r.Known(http1.HeaderSecWebSocketKey)
-	s.fillHeader(r)
+	p.fillHeader(r)
 	for line := range r.Values(http1.HeaderSecWebSocketProtocol) {
 		for offered := range websocket.Protocols(line) {
 			switch {
 			case string(offered) == Subprotocol:
 				s.protocol = Subprotocol
-			case s.header.Authorization == nil && len(offered) > len(authPrefix) && string(offered[:len(authPrefix)]) == authPrefix:
-				s.header.Authorization = append([]byte("Bearer "), offered[len(authPrefix):]...)
+			case p.header.Authorization == nil && len(offered) > len(authPrefix) && string(offered[:len(authPrefix)]) == authPrefix:
+				p.header.Authorization = append([]byte("Bearer "), offered[len(authPrefix):]...)
 			}
 		}
 	}
 	// From here on the link is that of a WebSocket: a refusal ends the connection.
 	p.ws = newWSPeer(p.conn)
 	p.relink(&Link{Protocol: WebSocket, Remote: p.client(r), Send: p.ws.sendMessage})
-	p.handUp(Upgrade, nil, &s.header, s, s)
+	p.handUp(Upgrade, nil, s, s)
 }
 
 // Message implements loop.Handler.
 func (h *Handler) Message(c *loop.Conn, data []byte) {
 	p := peerOf(c)
-	p.http = nil // thousands of idle connections need not keep it
+	p.http, p.header = nil, nil // thousands of idle connections need not keep them
 	p.request = Request{Kind: Message, Link: p.link, Body: data, origin: p.ws}
 	h.up.Dispatch(&p.request, &p.ws.local)
 	p.request = Request{}

@@ -47,8 +47,8 @@ func text(s string) looptest.Frame { return looptest.Frame{Op: looptest.OpText, 
 func TestUpgradeIsForgotten(t *testing.T) {
 	g := newRig(Config{}, &script{})
 	p := g.dial(t, "Authorization: Bearer secret")
-	if peer := peerOf(p.Conn); peer.http.header.Authorization != nil || peer.request.Header != nil {
-		t.Errorf("kept %+v, %+v", peer.http.header, peer.request)
+	if peer := peerOf(p.Conn); peer.header.Authorization != nil || peer.request.Header != nil {
+		t.Errorf("kept %+v, %+v", peer.header, peer.request)
 	}
 }
 

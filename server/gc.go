@@ -1,0 +1,104 @@
+package server
+
+import (
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+)
+
+// minHeap is what the heap may grow to before it is collected, however little of
+// it is in use. A server with a few MiB in use and the default GOGC is collected
+// forty times a second at full load, which takes a quarter of the CPU of a small
+// call; the collector keeps its usual pace from half of minHeap in use on.
+const minHeap = 32 << 20
+
+// collector is what the Servers of this process have made of GOGC, which they
+// share as the process does.
+var collector gcState
+
+type gcState struct {
+	mu      sync.Mutex
+	users   int  // running Servers
+	ours    bool // nobody else has chosen a pace
+	percent int
+}
+
+// defaultGOGC is the pace of a process for which nobody has chosen another.
+const defaultGOGC = 100
+
+// add sets the pace, unless the environment or the program has; GOMEMLIMIT holds
+// in any case. The function it returns undoes that.
+func (g *gcState) add(log *slog.Logger) (undo func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.users++
+	if g.users == 1 {
+		g.begin(log)
+	}
+	return g.remove
+}
+
+func (g *gcState) begin(log *slog.Logger) {
+	if os.Getenv("GOGC") != "" {
+		log.Debug("GOGC is set by the environment")
+		return
+	}
+	if chosen := debug.SetGCPercent(defaultGOGC); chosen != defaultGOGC {
+		debug.SetGCPercent(chosen)
+		log.Debug("GOGC is set by the program", "gogc", chosen)
+		return
+	}
+	g.ours, g.percent = true, defaultGOGC
+	g.tune()
+	g.watch()
+}
+
+func (g *gcState) remove() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.users--
+	if g.users == 0 && g.ours {
+		g.ours = false
+		debug.SetGCPercent(defaultGOGC)
+	}
+}
+
+// cycle is garbage from the start: its finalizer runs after the next collection.
+type cycle struct{ _ [16]byte }
+
+// watch has the pace tuned after every collection for as long as it is ours.
+func (g *gcState) watch() {
+	runtime.SetFinalizer(new(cycle), func(*cycle) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.ours {
+			g.tune()
+			g.watch()
+		}
+	})
+}
+
+// tune sets the pace that the heap asks for. Setting it stops the world for some
+// microseconds, so small changes are left alone. Under mu.
+func (g *gcState) tune() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	want := pace(live[0].Value.Uint64())
+	if diff := want - g.percent; diff > g.percent/8 || diff < -g.percent/8 {
+		g.percent = want
+		debug.SetGCPercent(want)
+	}
+}
+
+// pace is the GOGC with which a heap of which live bytes are in use grows to
+// minHeap, or doubles if that is more.
+func pace(live uint64) int {
+	live = max(live, 1<<20)
+	if live >= minHeap/2 {
+		return defaultGOGC
+	}
+	return int((minHeap - live) * 100 / live)
+}

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+)
+
+func TestPace(t *testing.T) {
+	for _, tt := range []struct {
+		live uint64
+		want int
+	}{
+		{0, 3100},
+		{1 << 20, 3100},
+		{4 << 20, 700},
+		{8 << 20, 300},
+		{16<<20 - 1<<16, 100},
+		{16 << 20, 100},
+		{1 << 30, 100},
+	} {
+		if got := pace(tt.live); got != tt.want {
+			t.Errorf("pace(%d) = %d, want %d", tt.live, got, tt.want)
+		}
+	}
+}
+
+// percent reads GOGC.
+func percent() int {
+	p := debug.SetGCPercent(-1)
+	debug.SetGCPercent(p)
+	return p
+}
+
+// The pace follows the heap while a Server runs, and nobody else has chosen one.
+func TestCollector(t *testing.T) {
+	t.Setenv("GOGC", "")
+	defer debug.SetGCPercent(debug.SetGCPercent(defaultGOGC))
+	r := serve(t, &Server{MCP: newTools().mcp})
+	other := serve(t, &Server{MCP: newTools().mcp})
+	if p := percent(); p <= defaultGOGC {
+		t.Errorf("GOGC = %d for a small heap", p)
+	}
+	_ = other.stop()
+	large := make([]byte, minHeap)
+	await := func(what string, ok func(p int) bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !ok(percent()); time.Sleep(time.Millisecond) {
+			runtime.GC() // the finalizer runs some time after it
+			if time.Now().After(end) {
+				t.Fatalf("%s: GOGC = %d", what, percent())
+			}
+		}
+	}
+	await("a large heap", func(p int) bool { return p == defaultGOGC })
+	runtime.KeepAlive(large)
+	large = nil
+	await("a small heap again", func(p int) bool { return p > defaultGOGC })
+	_ = r.stop()
+	if p := percent(); p != defaultGOGC {
+		t.Errorf("GOGC = %d without a Server", p)
+	}
+
+	debug.SetGCPercent(250)
+	r = serve(t, &Server{MCP: newTools().mcp})
+	if p := percent(); p != 250 {
+		t.Errorf("GOGC = %d, was set to 250 by the program", p)
+	}
+	_ = r.stop()
+	debug.SetGCPercent(defaultGOGC)
+	t.Setenv("GOGC", "100")
+	r = serve(t, &Server{MCP: newTools().mcp})
+	if p := percent(); p != defaultGOGC {
+		t.Errorf("GOGC = %d, was set by the environment", p)
+	}
+	_ = r.stop()
+}
