@@ -43,7 +43,6 @@ func TestCollector(t *testing.T) {
 		t.Errorf("GOGC = %d for a small heap", p)
 	}
 	_ = other.stop()
-	large := make([]byte, minHeap)
 	await := func(what string, ok func(p int) bool) {
 		t.Helper()
 		for end := time.Now().Add(10 * time.Second); !ok(percent()); time.Sleep(time.Millisecond) {
@@ -53,9 +52,11 @@ func TestCollector(t *testing.T) {
 			}
 		}
 	}
-	await("a large heap", func(p int) bool { return p == defaultGOGC })
-	runtime.KeepAlive(large)
-	large = nil
+	func() {
+		large := make([]byte, minHeap)
+		await("a large heap", func(p int) bool { return p == defaultGOGC })
+		runtime.KeepAlive(large)
+	}()
 	await("a small heap again", func(p int) bool { return p > defaultGOGC })
 	_ = r.stop()
 	if p := percent(); p != defaultGOGC {
