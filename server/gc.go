@@ -46,8 +46,7 @@ func (g *gcState) begin(log *slog.Logger) {
 		log.Debug("GOGC is set by the environment")
 		return
 	}
-	if chosen := debug.SetGCPercent(defaultGOGC); chosen != defaultGOGC {
-		debug.SetGCPercent(chosen)
+	if chosen := measure("/gc/gogc:percent"); chosen != defaultGOGC {
 		log.Debug("GOGC is set by the program", "gogc", chosen)
 		return
 	}
@@ -84,13 +83,18 @@ func (g *gcState) watch() {
 // tune sets the pace that the heap asks for. Setting it stops the world for some
 // microseconds, so small changes are left alone. Under mu.
 func (g *gcState) tune() {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	want := pace(live[0].Value.Uint64())
+	want := pace(measure("/gc/heap/live:bytes"))
 	if diff := want - g.percent; diff > g.percent/8 || diff < -g.percent/8 {
 		g.percent = want
 		debug.SetGCPercent(want)
 	}
+}
+
+// measure reads one number of the runtime.
+func measure(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // pace is the GOGC with which a heap of which live bytes are in use grows to

@@ -27,11 +27,7 @@ func TestPace(t *testing.T) {
 }
 
 // percent reads GOGC.
-func percent() int {
-	p := debug.SetGCPercent(-1)
-	debug.SetGCPercent(p)
-	return p
-}
+func percent() int { return int(measure("/gc/gogc:percent")) }
 
 // The pace follows the heap while a Server runs, and nobody else has chosen one.
 func TestCollector(t *testing.T) {
