@@ -83,7 +83,7 @@ func (g *gcState) watch() {
 // tune sets the pace that the heap asks for. Setting it stops the world for some
 // microseconds, so small changes are left alone. Under mu.
 func (g *gcState) tune() {
-	want := pace(measure("/gc/heap/live:bytes"))
+	want := pace(measure("/gc/heap/live:bytes"), measure("/gc/scan/stack:bytes")+measure("/gc/scan/globals:bytes"))
 	if diff := want - g.percent; diff > g.percent/8 || diff < -g.percent/8 {
 		g.percent = want
 		debug.SetGCPercent(want)
@@ -98,11 +98,12 @@ func measure(name string) uint64 {
 }
 
 // pace is the GOGC with which a heap of which live bytes are in use grows to
-// minHeap, or doubles if that is more.
-func pace(live uint64) int {
+// minHeap, or doubles if that is more. The runtime lets it grow by that share of
+// what is in use and of the roots, stacks and globals, together.
+func pace(live, roots uint64) int {
 	live = max(live, 1<<20)
 	if live >= minHeap/2 {
 		return defaultGOGC
 	}
-	return int((minHeap - live) * 100 / live)
+	return max(defaultGOGC, int((minHeap-live)*100/(live+roots)))
 }

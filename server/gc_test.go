@@ -9,19 +9,22 @@ import (
 
 func TestPace(t *testing.T) {
 	for _, tt := range []struct {
-		live uint64
-		want int
+		live, roots uint64
+		want        int
 	}{
-		{0, 3100},
-		{1 << 20, 3100},
-		{4 << 20, 700},
-		{8 << 20, 300},
-		{16<<20 - 1<<16, 100},
-		{16 << 20, 100},
-		{1 << 30, 100},
+		{0, 0, 3100},
+		{1 << 20, 0, 3100},
+		{1 << 20, 1 << 20, 1550},
+		{4 << 20, 0, 700},
+		{8 << 20, 0, 300},
+		{8 << 20, 4 << 20, 200},
+		{8 << 20, 64 << 20, 100},
+		{16<<20 - 1<<16, 0, 100},
+		{16 << 20, 0, 100},
+		{1 << 30, 0, 100},
 	} {
-		if got := pace(tt.live); got != tt.want {
-			t.Errorf("pace(%d) = %d, want %d", tt.live, got, tt.want)
+		if got := pace(tt.live, tt.roots); got != tt.want {
+			t.Errorf("pace(%d, %d) = %d, want %d", tt.live, tt.roots, got, tt.want)
 		}
 	}
 }
