@@ -33,6 +33,7 @@ test: ## all tests of this module
 
 race: ## all tests under the race detector, in random order
 	$(GO) test -race -shuffle=on ./...
+	cd benchmarks && $(GO) test -race -shuffle=on ./client ./daemon ./echo ./generator
 
 $(LINT):
 	GOBIN=$(abspath $(OUT)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VER)
@@ -85,10 +86,10 @@ conformance: ## the official conformance suite against cmd/everything (needs npm
 	  test -z "$$CI" -o "$$CI" = false; \
 	fi
 
-load: ## load, drain and descriptor tests at full size, by hand (minutes)
+load: ts-peer ## load, drain and descriptor tests at full size, by hand (minutes)
 	cd benchmarks && $(GO) test ./... && $(GO) run ./load all
 
-load-short: ## the same, small, without latency gates
+load-short: ts-peer ## the same, small, without latency gates
 	cd benchmarks && $(GO) test ./... && $(GO) run ./load all --short
 
 $(TSPEER)/node_modules/.package-lock.json: $(TSPEER)/package-lock.json

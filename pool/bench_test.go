@@ -1,6 +1,11 @@
 package pool
 
-import "testing"
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+)
 
 type pinger chan struct{}
 
@@ -45,6 +50,33 @@ func BenchmarkBurst(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkBesideHogs is how long a task waits until it begins while four others
+// compute on two processors without ever blocking, as undeclared tools may.
+func BenchmarkBesideHogs(b *testing.B) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	p := quiet(Config{})
+	defer p.Close()
+	var stop atomic.Bool
+	defer stop.Store(true)
+	for range 4 {
+		if err := p.Submit(Blocking, nil, taskFunc(func() {
+			for !stop.Load() {
+			}
+		})); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var waited time.Duration
+	for b.Loop() {
+		start, begun := time.Now(), make(chan time.Duration)
+		if err := p.Submit(Blocking, nil, taskFunc(func() { begun <- time.Since(start) })); err != nil {
+			b.Fatal(err)
+		}
+		waited += <-begun
+	}
+	b.ReportMetric(float64(waited.Microseconds())/float64(b.N), "µs-until-begin")
 }
 
 // BenchmarkSuspend is what a wait costs beside itself.

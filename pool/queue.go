@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -144,9 +143,6 @@ func (q *queue) work() {
 		idle = time.NewTimer(q.idleTimeout)
 		defer idle.Stop()
 	}
-	// Workers that have been interrupted in a task come first: if they are quick,
-	// this one is not needed.
-	runtime.Gosched()
 	q.starting.Store(false)
 	for !retired {
 		if q.surplus() {
@@ -164,15 +160,11 @@ func (q *queue) work() {
 
 // next waits for a job. It is false when the worker should end.
 func (q *queue) next(idle *time.Timer) (j job, ok bool) {
-	// A receive alone costs a fraction of a select over three channels. Whoever
-	// submits most likely runs on this processor: let it, and look again.
-	for range 2 {
-		select {
-		case j = <-q.jobs:
-			return j, true
-		default:
-		}
-		runtime.Gosched()
+	// A receive alone costs a fraction of a select over three channels.
+	select {
+	case j = <-q.jobs:
+		return j, true
+	default:
 	}
 	var expired <-chan time.Time
 	if idle != nil {

@@ -68,6 +68,7 @@ type inbound struct {
 	req      *transport.Request
 	stream   transport.Stream
 	who      *auth.Principal
+	known    *mcp.KnownMeta // what its _meta most likely is; nil when nobody knows
 	detached bool
 }
 
@@ -188,6 +189,7 @@ func (in *inbound) upgrade() {
 		return
 	}
 	in.stream.Respond(transport.Response{Status: 101})
+	in.done()
 }
 
 // message handles one JSON-RPC message or a batch.
@@ -196,7 +198,8 @@ func (in *inbound) message() {
 		in.batch()
 		return
 	}
-	msg, err := jsonrpc.ParseRepeated(in.req.Body, nil, in.knownMeta().Object())
+	in.known = in.knownMeta()
+	msg, err := jsonrpc.ParseRepeated(in.req.Body, nil, in.known.Object())
 	if err != nil {
 		in.malformed(&msg, err)
 		return
@@ -242,7 +245,7 @@ func asksForAnswer(body []byte) bool {
 
 // request finds the era of a request and serves it.
 func (in *inbound) request(msg *jsonrpc.Message) {
-	meta, err := in.knownMeta().Parse(msg.Params)
+	meta, err := in.known.Parse(msg.Params)
 	if err != nil {
 		in.fail(400, msg.ID, err)
 		return

@@ -20,10 +20,11 @@ const minHeap = 32 << 20
 var collector gcState
 
 type gcState struct {
-	mu      sync.Mutex
-	users   int  // running Servers
-	ours    bool // nobody else has chosen a pace
-	percent int
+	mu       sync.Mutex
+	users    int  // running Servers
+	ours     bool // nobody else has chosen a pace
+	percent  int  // what we have set
+	watching bool // a cycle is armed
 }
 
 // defaultGOGC is the pace of a process for which nobody has chosen another.
@@ -52,28 +53,40 @@ func (g *gcState) begin(log *slog.Logger) {
 	}
 	g.ours, g.percent = true, defaultGOGC
 	g.tune()
-	g.watch()
+	if !g.watching {
+		g.watch()
+	}
 }
 
 func (g *gcState) remove() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.users--
-	if g.users == 0 && g.ours {
-		g.ours = false
+	if g.users == 0 && g.stillOurs() {
 		debug.SetGCPercent(defaultGOGC)
 	}
+	g.ours = g.ours && g.users > 0
+}
+
+// stillOurs is false, for good, when the program has chosen a pace meanwhile.
+// Under mu.
+func (g *gcState) stillOurs() bool {
+	g.ours = g.ours && measure("/gc/gogc:percent") == uint64(g.percent)
+	return g.ours
 }
 
 // cycle is garbage from the start: its finalizer runs after the next collection.
 type cycle struct{ _ [16]byte }
 
 // watch has the pace tuned after every collection for as long as it is ours.
+// Under mu.
 func (g *gcState) watch() {
+	g.watching = true
 	runtime.SetFinalizer(new(cycle), func(*cycle) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if g.ours {
+		g.watching = false
+		if g.stillOurs() {
 			g.tune()
 			g.watch()
 		}
@@ -97,13 +110,17 @@ func measure(name string) uint64 {
 	return sample[0].Value.Uint64()
 }
 
+// maxGOGC is the fastest pace: the runtime lets any heap grow to 4 MiB times GOGC
+// through 100, however little of it is in use.
+const maxGOGC = minHeap / (4 << 20) * 100
+
 // pace is the GOGC with which a heap of which live bytes are in use grows to
 // minHeap, or doubles if that is more. The runtime lets it grow by that share of
 // what is in use and of the roots, stacks and globals, together.
 func pace(live, roots uint64) int {
-	live = max(live, 1<<20)
 	if live >= minHeap/2 {
 		return defaultGOGC
 	}
-	return max(defaultGOGC, int((minHeap-live)*100/(live+roots)))
+	want := (minHeap - live) * 100 / max(live+roots, 1)
+	return int(min(max(want, defaultGOGC), maxGOGC))
 }

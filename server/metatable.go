@@ -24,20 +24,26 @@ const maxKnownMetas = 64
 // of returns the entry for the object of m, making it if need be; nil when it is
 // of no use.
 func (t *metaTable) of(m *mcp.CallMeta) *mcp.KnownMeta {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if k := t.known[string(m.Raw())]; k != nil {
+	if k := t.find(m); k != nil {
 		return k
 	}
-	k := mcp.NewKnownMeta(m)
+	k := mcp.NewKnownMeta(m) // reads it once more: not under the lock of all loops
 	if k == nil {
 		return nil
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.known == nil || len(t.known) >= maxKnownMetas {
 		t.known = make(map[string]*mcp.KnownMeta)
 	}
 	t.known[string(m.Raw())] = k
 	return k
+}
+
+func (t *metaTable) find(m *mcp.CallMeta) *mcp.KnownMeta {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.known[string(m.Raw())]
 }
 
 // knownMeta is what the next request of the connection most likely comes with;
@@ -58,6 +64,6 @@ func (in *inbound) learnMeta(m *mcp.CallMeta) {
 			in.gate.metas.latest.Store(k)
 		}
 	case m.Known() && in.conn.meta.Load() == nil:
-		in.conn.meta.Store(in.gate.metas.latest.Load())
+		in.conn.meta.Store(in.known)
 	}
 }

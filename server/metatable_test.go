@@ -45,7 +45,8 @@ func TestMetaIsShared(t *testing.T) {
 	for round := range 3 {
 		for i, cn := range links {
 			in := inbound{gate: g, conn: cn}
-			m, err := in.knownMeta().Parse([]byte(`{"_meta":` + string(metaOf(t, kinds[i]).Raw()) + `}`))
+			in.known = in.knownMeta()
+			m, err := in.known.Parse([]byte(`{"_meta":` + string(metaOf(t, kinds[i]).Raw()) + `}`))
 			if err != nil {
 				t.Fatal(err)
 			}

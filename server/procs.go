@@ -107,9 +107,13 @@ func (p *procsState) sweep(now time.Time) {
 func (p *procsState) raise(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.loops > 0 && p.raised.CompareAndSwap(!on, on) {
-		p.set()
+	if p.loops == 0 || !p.raised.CompareAndSwap(!on, on) {
+		return
 	}
+	if !on && p.computing.Load() > 0 { // one has begun that saw them raised
+		p.raised.Store(true)
+	}
+	p.set()
 }
 
 // cpuQuota is how many CPUs the process may use.

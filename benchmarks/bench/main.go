@@ -94,8 +94,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	serverCores := fs.String("server-cores", "", "`cores` of the servers, as 0,2-3; default the first")
 	loadCores := fs.String("load-cores", "", "`cores` of the load; default all but those of the servers")
 	fs.BoolVar(&o.full, "full", false, "all scenarios, five rounds, longer windows: about an hour and a half")
-	fs.IntVar(&o.rounds, "rounds", 0, "`number` of rounds, instead of 3 or 5")
-	fs.DurationVar(&o.window, "window", 0, "how long each round is measured, instead of 0.8s or 3s")
+	fs.IntVar(&o.rounds, "rounds", 0, "`number` of rounds, instead of 3 or 5, or fewer where rounds are long")
+	fs.DurationVar(&o.window, "window", 0, "how long each round is measured, instead of 0.8s or 3s, or longer where it takes its time")
 	fs.StringVar(&o.json, "json", "", "write everything measured to this `file`")
 	fs.StringVar(&o.page, "report", "", "write a page with plots into this `folder`")
 	fs.StringVar(&o.pprof, "pprof", "", "take profiles of the servers instead of figures, into this `folder`")
@@ -105,37 +105,71 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
-	if (o.benchfmt != "") != (o.compare != "") {
-		return nil, errors.New("--compare and --benchfmt go together")
-	}
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
-	o.complete()
 	return o, errors.Join(
+		o.combined(),
 		expression("only", *only, &o.only),
 		expression("subjects", *subjects, &o.subjects),
 		o.cores(*serverCores, *loadCores))
 }
 
-// complete fills in what depends on --full and --pprof.
-func (o *options) complete() {
+// combined refuses flags of which one would do nothing.
+func (o *options) combined() error {
+	writes := o.json != "" || o.page != ""
+	switch {
+	case (o.benchfmt != "") != (o.compare != ""):
+		return errors.New("--compare and --benchfmt go together")
+	case o.compare != "" && writes:
+		return errors.New("--json and --report are not for --compare")
+	case o.pprof != "" && (writes || o.compare != ""):
+		return errors.New("--pprof takes profiles instead of figures: --json, --report and --compare do not go with it")
+	}
+	return nil
+}
+
+// defaultRounds is how many rounds a scenario has that does not say otherwise.
+func (o *options) defaultRounds() int {
 	switch {
 	case o.rounds > 0:
+		return o.rounds
 	case o.pprof != "":
-		o.rounds = 1
+		return 1
 	case o.full:
-		o.rounds = 5
-	default:
-		o.rounds = 3
+		return 5
 	}
+	return 3
+}
+
+// roundsOf is how many rounds a scenario has. The short suite makes two of those that take their time.
+func (o *options) roundsOf(sc *scenario) int {
+	n := o.defaultRounds()
+	if o.rounds > 0 {
+		return n
+	}
+	if sc.rounds > 0 {
+		n = min(n, sc.rounds)
+	}
+	if !o.full && sc.window > 0 {
+		n = min(n, 2)
+	}
+	return n
+}
+
+// times are how long a scenario is measured, and how long it runs before.
+func (o *options) times(sc *scenario) (window, warmup time.Duration) {
 	switch {
 	case o.window > 0:
+		window = o.window
+	case sc.window > 0:
+		window = sc.window
 	case o.full || o.pprof != "":
-		o.window = 3 * time.Second
+		window = 3 * time.Second
 	default:
-		o.window = 800 * time.Millisecond
+		window = 800 * time.Millisecond
 	}
+	return window, max(window/2, sc.warmup)
 }
 
 func expression(name, text string, to **regexp.Regexp) (err error) {

@@ -18,17 +18,35 @@ import (
 	"millrace/benchmarks/report"
 )
 
+// plan is how often and how long a scenario is measured.
+type plan struct {
+	rounds int
+	window time.Duration
+}
+
+func planned(o *options, sc *scenario) plan {
+	window, _ := o.times(sc)
+	return plan{o.roundsOf(sc), window}
+}
+
 func TestParse(t *testing.T) {
+	plain, slow := &scenario{}, &scenario{window: 4 * time.Second, rounds: 4}
 	t.Setenv(allowedVariable, "0,1,2,3")
 	for _, tt := range []struct {
 		args string
 		want string // of the error
 		ok   func(o *options) bool
 	}{
-		{"", "", func(o *options) bool { return o.rounds == 3 && o.window == 800*time.Millisecond && !o.full }},
-		{"--full", "", func(o *options) bool { return o.rounds == 5 && o.window == 3*time.Second }},
-		{"--full --rounds 2 --window 5s", "", func(o *options) bool { return o.rounds == 2 && o.window == 5*time.Second }},
-		{"--pprof x", "", func(o *options) bool { return o.rounds == 1 && o.window == 3*time.Second }},
+		{"", "", func(o *options) bool {
+			return planned(o, plain) == plan{3, 800 * time.Millisecond} && planned(o, slow) == plan{2, 4 * time.Second}
+		}},
+		{"--full", "", func(o *options) bool {
+			return planned(o, plain) == plan{5, 3 * time.Second} && planned(o, slow) == plan{4, 4 * time.Second}
+		}},
+		{"--full --rounds 2 --window 5s", "", func(o *options) bool {
+			return planned(o, plain) == plan{2, 5 * time.Second} && planned(o, slow) == plan{2, 5 * time.Second}
+		}},
+		{"--pprof x", "", func(o *options) bool { return planned(o, plain) == plan{1, 3 * time.Second} }},
 		{"", "", func(o *options) bool {
 			return slices.Equal(o.serverCores, []int{0}) && slices.Equal(o.loadCores, []int{1, 2, 3})
 		}},
@@ -43,6 +61,9 @@ func TestParse(t *testing.T) {
 		{"--load-cores 3-1", "no list of cores", nil},
 		{"--only (", "--only", nil},
 		{"--nonsense", "nonsense", nil},
+		{"--compare x", "go together", nil},
+		{"--compare x --benchfmt y --json z", "not for --compare", nil},
+		{"--pprof x --report y", "instead of figures", nil},
 		{"extra", `unexpected argument "extra"`, nil},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
@@ -213,9 +234,6 @@ func TestCompare(t *testing.T) {
 	if err := s.run(t.Context()); err != nil || !s.failed || !strings.Contains(out.String(), "building against") {
 		t.Errorf("no checkout: %v, %s", err, out)
 	}
-	if _, err := parse([]string{"--compare", "x"}, io.Discard); err == nil {
-		t.Error("--compare without --benchfmt")
-	}
 }
 
 // A server that answers wrongly, or not at all, makes the run fail and is told.
@@ -249,8 +267,10 @@ func TestFailure(t *testing.T) {
 	if err := s.run(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
-	s, _ = newTestSuite(t, "--only", "nonsense")
-	if err := s.run(t.Context()); err == nil {
-		t.Error("ran no scenario without a word")
+	for _, args := range [][]string{{"--only", "nonsense"}, {"--only", "ws-1", "--subjects", "nonsense"}} {
+		s, _ = newTestSuite(t, args...)
+		if err := s.run(t.Context()); err == nil {
+			t.Errorf("%q: measured nothing without a word", args)
+		}
 	}
 }

@@ -52,24 +52,16 @@ func (m *measurement) wait(d time.Duration) error {
 }
 
 // call is the usual measurement: all groups at once, the first one counts.
-func (m *measurement) call(groups []*generator.Group) error {
-	return m.measured(groups, m.warmup, m.window)
-}
-
-func (m *measurement) run(g *generator.Group, warmup, window time.Duration) error {
-	return m.measured([]*generator.Group{g}, warmup, window)
-}
-
-func (m *measurement) measured(groups []*generator.Group, warmup, window time.Duration) error {
+func (m *measurement) call(warmup, window time.Duration, groups ...*generator.Group) error {
 	if err := m.open(groups...); err != nil {
 		return err
 	}
 	m.load.Start()
 	err := m.wait(warmup)
 	if err == nil {
-		err = m.observe(groups[0], window)
+		err = m.observe(groups[0], groups[1:], window)
 	}
-	err = errors.Join(err, m.load.Close())
+	err = errors.Join(err, m.load.Close(m.ctx))
 	if err != nil {
 		return err
 	}
@@ -84,13 +76,17 @@ func (m *measurement) measured(groups []*generator.Group, warmup, window time.Du
 type reading struct {
 	at     time.Time
 	counts generator.Counts
+	beside int64 // answers to the other groups
 	server daemon.Usage
 	idle   time.Duration // of the load
 }
 
-func (m *measurement) read(g *generator.Group) (r reading, err error) {
-	if r.server, err = m.server.usage(); err != nil {
+func (m *measurement) read(g *generator.Group, others []*generator.Group) (r reading, err error) {
+	if r.server, err = m.server.Usage(); err != nil {
 		return r, err
+	}
+	for _, o := range others {
+		r.beside += m.load.Counts(o).Messages
 	}
 	r.at, r.counts, r.idle = time.Now(), m.load.Counts(g), m.load.Idle()
 	return r, nil
@@ -98,13 +94,13 @@ func (m *measurement) read(g *generator.Group) (r reading, err error) {
 
 // observe lets the load run for the window and divides what the server used by what it answered. The probe is asked
 // outside of the window, because its answer costs something too.
-func (m *measurement) observe(g *generator.Group, window time.Duration) error {
+func (m *measurement) observe(g *generator.Group, others []*generator.Group, window time.Duration) error {
 	statsBefore, mallocsFrom, err := m.probe(g)
 	if err != nil {
 		return err
 	}
 	m.load.Record(true)
-	before, err := m.read(g)
+	before, err := m.read(g, others)
 	if err != nil {
 		return err
 	}
@@ -116,7 +112,7 @@ func (m *measurement) observe(g *generator.Group, window time.Duration) error {
 	if err != nil {
 		return err
 	}
-	after, err := m.read(g)
+	after, err := m.read(g, others)
 	if err != nil {
 		return err
 	}
@@ -124,6 +120,9 @@ func (m *measurement) observe(g *generator.Group, window time.Duration) error {
 	statsAfter, mallocsTo, err := m.probe(g)
 	if err != nil {
 		return err
+	}
+	if after.counts.Messages == before.counts.Messages && m.subject.kind != report.Peer {
+		return errors.New("no answer within the window")
 	}
 	m.usage(before, after)
 	if n := mallocsTo - mallocsFrom; n > 0 && m.probes {
@@ -147,6 +146,7 @@ func (m *measurement) usage(before, after reading) {
 	n := float64(c.Messages)
 	m.sample[report.Messages] = n
 	m.sample[report.Rate] = n / wall.Seconds()
+	m.sample[report.Beside] = float64(after.beside-before.beside) / wall.Seconds()
 	m.sample[report.Refused] = float64(c.Refused)
 	m.sample[report.RSS] = float64(after.server.RSS)
 	m.sample[report.LoadCPU] = float64(m.workers) - (after.idle-before.idle).Seconds()/wall.Seconds()

@@ -20,11 +20,11 @@ type scenario struct {
 	groups func(s *subject) []*generator.Group
 	// measure replaces the usual measurement.
 	measure func(m *measurement) error
-	// window and warmup replace the usual times, for loads that are slow.
+	// window replaces the usual time, for loads that are slow; warmup is the least there is.
 	window, warmup time.Duration
 	// allCores lets the server use the cores of the load too.
 	allCores bool
-	// rounds is how many there are at most; 0 is no limit.
+	// rounds is how many there are at most, unless the command line says how many; 0 is no limit.
 	rounds int
 	// long scenarios are part of the full run only.
 	long bool
@@ -51,7 +51,7 @@ var callFigures = []report.Figure{
 
 // latencyFigures are those of a scenario whose server does other things beside.
 var latencyFigures = []report.Figure{
-	report.P50, report.P99, report.P999, report.Max, report.Rate, report.Messages, report.Errors, report.LoadCPU,
+	report.P50, report.P99, report.P999, report.Max, report.Rate, report.Beside, report.Messages, report.Errors, report.LoadCPU,
 }
 
 // calls is a group of callers in closed loop.
@@ -91,9 +91,9 @@ func scenarios() []scenario {
 			subjects: []subject{millrace, goSDKWebSocket, floorWebSocket},
 			groups:   calls(ws, legacy, conns, 16, same(generator.Ping()))},
 		{name: "http-list", title: "tools/list over HTTP, 2026-07-28", main: report.CPU,
-			subjects: []subject{millrace, mcpGo, goSDK, typeScript}, groups: calls(http, modern, conns, 1, same(generator.ListTools()))},
+			subjects: []subject{millraceFew, mcpGo, goSDK}, groups: calls(http, modern, conns, 1, same(generator.ListTools()))},
 		{name: "ws-list", title: "tools/list over WebSocket, 16 deep", main: report.CPU, long: true,
-			subjects: []subject{millrace, goSDKWebSocket}, groups: calls(ws, modern, conns, 16, same(generator.ListTools()))},
+			subjects: []subject{millraceFew, goSDKWebSocket}, groups: calls(ws, modern, conns, 16, same(generator.ListTools()))},
 	}
 	all = append(all, sizes()...)
 	all = append(all, connections()...)

@@ -25,13 +25,12 @@ type builder struct {
 }
 
 func newBuilder(ctx context.Context) (*builder, error) {
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}").Output()
-	path, dir, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
-	if err != nil || path != "millrace/benchmarks" {
-		return nil, errors.New("run it inside benchmarks: go -C benchmarks run ./bench")
+	module, err := daemon.Module(ctx)
+	if err != nil {
+		return nil, err
 	}
-	tmp, err := os.MkdirTemp("", "millrace-bench-")
-	return &builder{module: dir, dir: tmp, built: map[string]string{}}, err
+	dir, err := os.MkdirTemp("", "millrace-bench-")
+	return &builder{module: module, dir: dir, built: map[string]string{}}, err
 }
 
 func (b *builder) close() { _ = os.RemoveAll(b.dir) }
@@ -87,7 +86,7 @@ func (b *builder) start(ctx context.Context, s *subject, cores []int) (*server, 
 	}
 	srv.Process, err = daemon.Start(daemon.Command{Bin: bin, Args: args, Cores: cores, Log: srv.log, Addr: addr})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, srv.log.Close())
 	}
 	if err := srv.Ready(ctx); err != nil {
 		return nil, errors.Join(err, srv.end())
@@ -103,13 +102,11 @@ func (s *server) end() error {
 	if err != nil {
 		return err
 	}
-	if strings.Contains(string(text), "panic") {
-		return fmt.Errorf("the server panicked: %.2000s", text)
+	if t := string(text); strings.Contains(t, "panic") || strings.Contains(t, "fatal error") {
+		return fmt.Errorf("the server broke down: %.2000s", t)
 	}
 	return nil
 }
-
-func (s *server) usage() (daemon.Usage, error) { return s.Usage() }
 
 // probed is what the probe of a server tells.
 type probed struct {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"millrace/benchmarks/generator"
 	"millrace/benchmarks/report"
@@ -21,6 +22,10 @@ type subject struct {
 	fixed, mirror bool
 	// blind servers have no probe.
 	blind bool
+	// warmup is how long the server needs at least to be at its best.
+	warmup time.Duration
+	// long is for scenarios that a subject makes too long for the short suite.
+	long bool
 	// base is a checkout to build against, instead of this one.
 	base string
 }
@@ -29,16 +34,23 @@ type subject struct {
 var (
 	millrace       = subject{name: "millrace", kind: report.Ours, program: "millrace"}
 	millraceInline = subject{name: "millrace inline", kind: report.Ours, program: "millrace", tool: "echo-inline"}
+	millraceFew    = subject{name: "millrace", kind: report.Ours, program: "millrace", args: []string{"--few"}} // the tools of the peers
 	goSDK          = subject{name: "go-sdk", kind: report.Peer, program: "gosdk"}
 	goSDKStateful  = subject{name: "go-sdk stateful", kind: report.Peer, program: "gosdk", args: []string{"--stateful"}}
 	goSDKWebSocket = subject{name: "go-sdk websocket", kind: report.Peer, program: "gosdkws"}
 	mcpGo          = subject{name: "mcp-go", kind: report.Peer, program: "mcpgo"}
-	typeScript     = subject{name: "typescript", kind: report.Peer, program: "typescript", blind: true}
+	typeScript     = subject{name: "typescript", kind: report.Peer, program: "typescript", blind: true, warmup: 3 * time.Second} // V8 compiles what is hot
 	netHTTP        = subject{name: "net/http", kind: report.Floor, program: "nethttp", fixed: true}
 	floorHTTP      = subject{name: "floor", kind: report.Floor, program: "floor", args: []string{"--mode", "http"}, fixed: true}
 	floorWebSocket = subject{name: "floor", kind: report.Floor, program: "floor", args: []string{"--mode", "websocket"}, mirror: true}
 	floorBytes     = subject{name: "floor bytes", kind: report.Floor, program: "floor", args: []string{"--mode", "bytes"}, mirror: true}
 )
+
+// inFull is s for the full suite only.
+func (s subject) inFull() subject {
+	s.long = true
+	return s
+}
 
 // echo is the echo call as s is asked it.
 func (s *subject) echo(size int) generator.Ask {

@@ -21,6 +21,7 @@ type suite struct {
 	out      io.Writer
 	progress *progress
 	result   report.Run
+	measured bool // something was
 	failed   bool
 }
 
@@ -31,7 +32,7 @@ func newSuite(ctx context.Context, o *options, stdout, stderr io.Writer) (*suite
 	}
 	s := &suite{opts: o, builder: b, out: stdout, progress: newProgress(stderr)}
 	s.result = report.Run{
-		Started: time.Now().UTC().Truncate(time.Second), Short: !o.full, Rounds: o.rounds,
+		Started: time.Now().UTC().Truncate(time.Second), Short: !o.full, Rounds: o.defaultRounds(),
 		Command: strings.Join(append([]string{"bench"}, os.Args[1:]...), " "),
 		Commit:  commit(ctx, b.module), Machine: machine(ctx, o),
 	}
@@ -58,17 +59,19 @@ func (s *suite) run(ctx context.Context) error {
 			return errors.Join(err, s.finish())
 		}
 	}
+	if !s.measured {
+		return errors.New("no scenario of these has a subject of that name; --list shows all")
+	}
 	return s.finish()
 }
 
 // scenario measures its subjects in turn, round by round, so that what changes on the machine meanwhile meets all.
 func (s *suite) scenario(ctx context.Context, sc *scenario) error {
-	rounds := s.opts.rounds
-	r := report.Scenario{Name: sc.name, Title: sc.title, Main: sc.main}
-	if sc.rounds > 0 && sc.rounds < rounds {
-		rounds, r.Rounds = sc.rounds, sc.rounds
+	rounds := s.opts.roundsOf(sc)
+	r := report.Scenario{Name: sc.name, Title: sc.title, Main: sc.main, Method: s.method(sc, rounds)}
+	if rounds != s.result.Rounds {
+		r.Rounds = rounds
 	}
-	r.Method = s.method(sc, rounds)
 	subjects := s.subjects(sc)
 	for i := range subjects {
 		sub := &subjects[i]
@@ -77,6 +80,7 @@ func (s *suite) scenario(ctx context.Context, sc *scenario) error {
 	if len(subjects) == 0 {
 		return nil
 	}
+	s.measured = true
 	for round := range rounds {
 		for i := range subjects {
 			i = (i + round) % len(subjects)
@@ -102,6 +106,9 @@ func (s *suite) subjects(sc *scenario) (wanted []subject) {
 		all = compared(all, s.opts.compare)
 	}
 	for _, sub := range all {
+		if s.opts.subjects == nil && sub.long && !s.opts.full {
+			continue
+		}
 		if s.opts.subjects == nil || s.opts.subjects.MatchString(sub.name) {
 			wanted = append(wanted, sub)
 		}
@@ -110,10 +117,10 @@ func (s *suite) subjects(sc *scenario) (wanted []subject) {
 }
 
 func (s *suite) measurement(ctx context.Context, sc *scenario, sub *subject) *measurement {
-	window, warmup := s.times(sc)
+	window, warmup := s.opts.times(sc)
 	return &measurement{
 		ctx: ctx, subject: sub, workers: len(s.opts.loadCores), spin: s.spins(sc),
-		window: window, warmup: warmup, sample: report.Sample{}, profile: s.profiler(sc, sub.name),
+		window: window, warmup: max(warmup, sub.warmup), sample: report.Sample{}, profile: s.profiler(sc, sub.name),
 		// A server that is starved does not get to its probe.
 		probes: !sub.blind && slices.Contains(sc.figures(), report.Allocs),
 	}
@@ -175,11 +182,7 @@ func (s *suite) round(m *measurement, sc *scenario) (err error) {
 	if sc.measure != nil {
 		return sc.measure(m)
 	}
-	return m.call(sc.groups(m.subject))
-}
-
-func (s *suite) times(sc *scenario) (window, warmup time.Duration) {
-	return max(s.opts.window, sc.window), max(s.opts.window/2, sc.warmup)
+	return m.call(m.warmup, m.window, sc.groups(m.subject)...)
 }
 
 func (s *suite) profiler(sc *scenario, subject string) *profiler {
@@ -193,7 +196,7 @@ func (s *suite) profiler(sc *scenario, subject string) *profiler {
 
 // method says how the load of a scenario was made.
 func (s *suite) method(sc *scenario, rounds int) string {
-	window, _ := s.times(sc)
+	window, _ := s.opts.times(sc)
 	where := fmt.Sprintf("server on cores %s, load on %s", coreList(s.opts.serverCores), coreList(s.opts.loadCores))
 	if sc.allCores {
 		where = "server on the cores of the load too, which is on " + coreList(s.opts.loadCores)

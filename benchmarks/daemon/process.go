@@ -14,11 +14,22 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// Module returns the folder of this module, found from the working directory, which go run keeps.
+func Module(ctx context.Context) (dir string, err error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}").Output()
+	path, dir, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if err != nil || path != "millrace/benchmarks" {
+		return "", errors.New("run it inside benchmarks, as go -C benchmarks run does")
+	}
+	return dir, nil
+}
 
 // Build compiles the package pkg of the module in dir, with more flags of go build, and returns the path of the binary
 // in out.

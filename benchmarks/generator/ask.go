@@ -110,11 +110,17 @@ func ListTools() Ask {
 	}}
 }
 
+// watched is the resource that Touch changes.
+const watched = "bench://watched"
+
+// watchedMember is how a notification names it.
+var watchedMember = []byte(`"uri":"` + watched + `"`)
+
 // Listen subscribes to the resource that Touch changes.
 func Listen() Ask {
 	return Ask{
 		Method: "subscriptions/listen",
-		Params: `"notifications":{"resourceSubscriptions":["bench://watched"]}`,
+		Params: `"notifications":{"resourceSubscriptions":["` + watched + `"]}`,
 	}
 }
 

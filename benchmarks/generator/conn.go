@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -41,8 +42,10 @@ type conn struct {
 	session string
 	in      []byte // read and not yet understood
 	res     response
-	out     []byte // not yet taken by the kernel
+	out     []byte // what is to be written
+	written int    // of out, what the kernel has taken
 	writing bool   // waits for the socket to be writable
+	last    bool   // the server closes behind the answer that is being read
 
 	slots    []slot
 	free     []int // indices of slots
@@ -55,9 +58,12 @@ type conn struct {
 
 func (c *conn) fail(format string, args ...any) {
 	c.group.failed("connection %d: "+format, append([]any{c.n}, args...)...)
-	c.tally.errors.Add(int64(max(1, len(c.slots)-len(c.free))))
+	c.tally.errors.Add(int64(max(1, c.inFlight())))
 	c.w.lost(c)
 }
+
+// inFlight is how many requests wait for their answer.
+func (c *conn) inFlight() int { return len(c.slots) - len(c.free) }
 
 // opened is called when TCP is connected.
 func (c *conn) opened() {
@@ -150,6 +156,7 @@ func (c *conn) ask(at int64) {
 	c.out = c.request.append(c.out, id)
 	c.steps = 0
 	c.tally.sent.Add(1)
+	c.tally.open.Add(1)
 	if c.group.Conns == 1 {
 		c.group.asked.Store(c.w.now)
 	}
@@ -171,6 +178,19 @@ func (c *conn) isDue(at int64) {
 	c.ask(at)
 }
 
+// cutOff records how long everything that waits has waited by now. It ends the recording: without it the slowest
+// server, which answers little within the window, would look best.
+func (c *conn) cutOff() {
+	for _, s := range c.slots {
+		if s.id != 0 {
+			c.tally.record(c.w.now - s.at)
+		}
+	}
+	for _, at := range c.due {
+		c.tally.record(c.w.now - at)
+	}
+}
+
 // settled frees the slot of a request and goes on. right tells that its latency counts.
 func (c *conn) settled(id int64, right bool) {
 	i := int(id % int64(len(c.slots)))
@@ -183,9 +203,10 @@ func (c *conn) settled(id int64, right bool) {
 	}
 	*s = slot{}
 	c.free = append(c.free, i)
+	c.tally.open.Add(-1)
 	c.answered++
 	switch {
-	case c.group.Reconnect > 0 && c.answered == c.group.Reconnect:
+	case c.last, c.group.Reconnect > 0 && c.answered == c.group.Reconnect:
 		c.w.renew(c)
 	case len(c.due) > 0 && c.w.calling():
 		at := c.due[0]
@@ -293,6 +314,9 @@ func (c *conn) wrong(id int64, format string, args ...any) {
 func (c *conn) notified(b []byte) error {
 	switch method := string(c.answer.Method); {
 	case method == "notifications/progress" && c.group.Ask.Progress > 0:
+		if n := int64(len(c.slots)); c.answer.Token <= 0 || c.slots[c.answer.Token%n].id != c.answer.Token {
+			return fmt.Errorf("progress of a request that is not open: %.200q", b)
+		}
 		// Of reports in quick succession a server may leave some out, but not the last.
 		if c.answer.Progress <= float64(c.steps) {
 			return fmt.Errorf("progress %v after %d", c.answer.Progress, c.steps)
@@ -300,9 +324,9 @@ func (c *conn) notified(b []byte) error {
 		c.steps = int(c.answer.Progress)
 		return nil
 	case method == "notifications/subscriptions/acknowledged" && c.group.Behaviour == Subscribe:
-		c.w.subscribed(c)
+		c.w.load.ready.Add(1)
 		return nil
-	case method == "notifications/resources/updated" && c.group.Behaviour == Subscribe:
+	case method == "notifications/resources/updated" && c.group.Behaviour == Subscribe && bytes.Contains(b, watchedMember):
 		c.tally.messages.Add(1)
 		if c.group.After != nil && c.w.load.recording.Load() {
 			c.tally.record(c.w.now - c.group.After.asked.Load())
@@ -314,8 +338,8 @@ func (c *conn) notified(b []byte) error {
 
 // flush writes what is to be said.
 func (c *conn) flush() {
-	for len(c.out) > 0 {
-		n, err := unix.Write(c.fd, c.out)
+	for c.written < len(c.out) {
+		n, err := unix.Write(c.fd, c.out[c.written:])
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			c.wantWrite(true)
@@ -326,12 +350,9 @@ func (c *conn) flush() {
 			c.fail("writing: %v", err)
 			return
 		}
-		if n == len(c.out) {
-			c.out = c.out[:0]
-			break
-		}
-		c.out = c.out[:copy(c.out, c.out[n:])]
+		c.written += n
 	}
+	c.out, c.written = c.out[:0], 0
 	if cap(c.out) > keptBuffer {
 		c.out = nil
 	}

@@ -7,5 +7,5 @@
 //
 // The first answer of a group is parsed and checked in full; later ones are compared with it byte by byte, except for
 // the request id and the mark of the connection, and are parsed in full again only when they differ. That is what
-// lets one core check three million answers a second.
+// lets one core check a million answers a second.
 package generator

@@ -50,7 +50,8 @@ type Group struct {
 	Rate float64
 	// Reconnect closes a connection after so many answers and opens another; 0 keeps it.
 	Reconnect int
-	// After is a group of one connection whose last request is where the latency of notifications counts from.
+	// After is a group of one connection whose requests each bring one notification to every connection of this one, and
+	// whose last request is where their latency counts from. What has not come when the load is closed is an error.
 	After *Group
 
 	payload []byte // of a request, without framing
@@ -64,7 +65,10 @@ type Group struct {
 // maxFailures is how many error texts are kept.
 const maxFailures = 5
 
-func (g *Group) prepare() {
+func (g *Group) prepare() error {
+	if g.Reconnect > 0 && g.Depth > 1 {
+		return fmt.Errorf("group %s: Reconnect would drop the other requests of Depth %d", g.Name, g.Depth)
+	}
 	if g.Depth == 0 {
 		g.Depth = 1
 		if g.Rate > 0 && g.Protocol == WebSocket {
@@ -72,13 +76,14 @@ func (g *Group) prepare() {
 		}
 	}
 	if g.Behaviour == Idle {
-		return
+		return nil
 	}
 	g.payload = g.Ask.body(g.Era)
 	if g.Ask.Mirror {
 		p, _ := learn(g.payload, firstID, Mark)
 		g.pattern.Store(p)
 	}
+	return nil
 }
 
 func (g *Group) failed(format string, args ...any) {
@@ -113,6 +118,7 @@ func (c Counts) Sub(o Counts) Counts {
 // tally is what one worker counts for one group. The worker alone writes it; anybody reads the counters.
 type tally struct {
 	messages, errors, refused, dialled, sent atomic.Int64
+	open                                     atomic.Int64            // requests that wait for their answer
 	latency                                  *hdrhistogram.Histogram // of the worker; others read it after the end
 }
 

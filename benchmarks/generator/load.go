@@ -56,19 +56,21 @@ func (l *Load) Open(ctx context.Context) error {
 	l.Workers = max(1, l.Workers)
 	want := int64(0)
 	for _, g := range l.Groups {
-		g.prepare()
+		if err := g.prepare(); err != nil {
+			return err
+		}
 		want += int64(g.Conns)
 	}
 	for i := range l.Workers {
 		w, err := newWorker(l, i)
 		if err != nil {
-			return errors.Join(err, l.Close())
+			return errors.Join(err, l.Close(ctx))
 		}
 		l.workers = append(l.workers, w)
 		go w.run()
 	}
 	if err := l.awaitReady(ctx, want); err != nil {
-		_ = l.Close() // what it would complain about follows from err
+		_ = l.Close(ctx) // what it would complain about follows from err
 		return err
 	}
 	return nil
@@ -106,7 +108,8 @@ func (l *Load) failures() error {
 // Start lets the groups begin. Latencies are not yet recorded.
 func (l *Load) Start() { l.started.Store(true) }
 
-// Record turns the recording of latencies on or off.
+// Record turns the recording of latencies on, or ends it: what waits for its answer then, or for room to be sent, counts
+// with the time that it has waited.
 func (l *Load) Record(on bool) { l.recording.Store(on) }
 
 // Counts returns what g has counted so far.
@@ -140,16 +143,23 @@ func (l *Load) Idle() (d time.Duration) {
 	return d
 }
 
-// Close asks nothing more, waits for open requests, and closes all connections. What has not been answered by then
-// counts as errors. The error is that of a worker that could not go on.
-func (l *Load) Close() error {
+// Close asks nothing more, waits for what is open while ctx lasts, and closes all connections. What has not been
+// answered by then, and notifications that have not come, count as errors. The error is that of a worker that could not
+// go on.
+func (l *Load) Close(ctx context.Context) error {
 	l.ending.Store(true)
 	if l.started.Load() {
-		l.awaitSettled()
+		l.awaitSettled(ctx)
 	}
 	l.stop.Store(true)
 	for _, w := range l.workers {
 		<-w.done
+	}
+	for _, g := range l.Groups {
+		if n := l.untold(g); n > 0 {
+			l.tallies(g)[0].errors.Add(n)
+			g.failed("%d notifications missing at the end", n)
+		}
 	}
 	if err := l.err.Load(); err != nil {
 		return *err
@@ -157,20 +167,41 @@ func (l *Load) Close() error {
 	return nil
 }
 
-// awaitSettled waits until as many requests have been answered as were sent.
-func (l *Load) awaitSettled() {
-	for end := time.Now().Add(cmp.Or(l.Patience, 10*time.Second)); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		var open int64
-		for _, g := range l.Groups {
-			if g.Behaviour == Call {
-				c := l.Counts(g)
-				open += c.Sent - c.Messages - c.Refused - c.Errors
-			}
-		}
-		if open <= 0 || l.err.Load() != nil {
+// untold is how many notifications have yet to come to the connections of g.
+func (l *Load) untold(g *Group) int64 {
+	if g.After == nil || !l.started.Load() {
+		return 0
+	}
+	return l.Counts(g.After).Messages*int64(g.Conns) - l.Counts(g).Messages
+}
+
+// awaitSettled waits until nothing is open any more. The workers are threads that must not wait for anybody, so this
+// one looks.
+func (l *Load) awaitSettled(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(l.Patience, 10*time.Second))
+	defer cancel()
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for l.err.Load() == nil && l.open() > 0 {
+		select {
+		case <-ctx.Done():
 			return
+		case <-poll.C:
 		}
 	}
+}
+
+// open is how many answers and notifications have yet to come.
+func (l *Load) open() (n int64) {
+	for _, g := range l.Groups {
+		n += max(0, l.untold(g))
+		if g.Behaviour == Call {
+			for _, t := range l.tallies(g) {
+				n += t.open.Load()
+			}
+		}
+	}
+	return n
 }
 
 // Latency returns the recorded latencies of g in nanoseconds. Only after Close.

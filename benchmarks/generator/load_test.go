@@ -91,7 +91,7 @@ func drive(t *testing.T, addr string, enough func(Counts) bool, groups ...*Group
 		}
 		time.Sleep(time.Millisecond)
 	}
-	if err := l.Close(); err != nil {
+	if err := l.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -277,10 +277,10 @@ func TestMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Start()
-	for l.Counts(g).Sent < 3 {
+	for end := time.Now().Add(10 * time.Second); l.Counts(g).Sent < 3 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
-	if err := l.Close(); err != nil {
+	if err := l.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if c := l.Counts(g); c.Errors != 3 || !strings.Contains(g.Failures()[0], "missing") {

@@ -195,11 +195,6 @@ func (c *conn) responded(body []byte) error {
 	case r.head.Status != 200 && r.head.Status != 503:
 		return fmt.Errorf("status %d: %.200q", r.head.Status, body)
 	}
-	if err := c.message(bytes.TrimRight(body, "\n")); err != nil {
-		return err
-	}
-	if r.head.Close && c.state == open {
-		c.w.renew(c)
-	}
-	return nil
+	c.last = r.head.Close && c.state == open
+	return c.message(bytes.TrimRight(body, "\n"))
 }

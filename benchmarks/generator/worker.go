@@ -31,7 +31,8 @@ type worker struct {
 
 	toDial  []*conn
 	pending int
-	idle    atomic.Int64 // nanoseconds that waits took in which nothing came
+	idle    atomic.Int64 // nanoseconds in which nothing was to do
+	records bool         // latencies are recorded
 	done    chan struct{}
 }
 
@@ -80,6 +81,7 @@ func (w *worker) run() {
 			started = true
 			w.start()
 		}
+		w.followRecording()
 		w.dialMore()
 		wait := w.sendDue()
 		if started && w.load.Spin {
@@ -98,6 +100,22 @@ func (w *worker) run() {
 		for _, e := range events[:n] {
 			if c := w.byFD[e.Fd]; c != nil {
 				c.event(e.Events)
+			}
+		}
+	}
+}
+
+// followRecording cuts the latencies off when the recording ends.
+func (w *worker) followRecording() {
+	was := w.records
+	w.records = w.load.recording.Load()
+	if !was || w.records {
+		return
+	}
+	for _, s := range w.shares {
+		if s.group.Behaviour == Call {
+			for _, c := range s.conns {
+				c.cutOff()
 			}
 		}
 	}
@@ -134,19 +152,25 @@ func (w *worker) begin(c *conn) {
 	}
 	switch {
 	case c.group.Behaviour == Deaf:
-		c.fill()
 		c.deaf = true
-		c.flush()
-		if c.state == open && !c.writing {
-			w.watch(c, unix.EPOLL_CTL_MOD)
-		}
+		w.watch(c, unix.EPOLL_CTL_MOD)
+		c.askDeaf()
 	case c.group.Behaviour == Call && c.group.Rate == 0:
 		c.fill()
 		c.flush()
-	case c.group.Behaviour == Call && len(c.due) > 0:
+	case c.group.Behaviour == Call && len(c.due) > 0: // the group has a rate, and one request for each connection
 		at := c.due[0]
 		c.due = c.due[:copy(c.due, c.due[1:])]
 		c.ask(at)
+		c.flush()
+	}
+}
+
+// askDeaf makes and sends the requests of a connection that does not read, each when the one before is written: all of
+// them at once could be more than there is memory.
+func (c *conn) askDeaf() {
+	for c.state == open && len(c.out) == 0 && len(c.free) > 0 && c.w.calling() {
+		c.ask(c.w.now)
 		c.flush()
 	}
 }
@@ -200,6 +224,9 @@ func (c *conn) event(events uint32) {
 	}
 	if c.state != dead && c.state != dialling {
 		c.flush()
+	}
+	if c.deaf {
+		c.askDeaf()
 	}
 }
 
@@ -273,9 +300,6 @@ func (w *worker) ready(c *conn) {
 	w.begin(c)
 }
 
-// subscribed counts a listener.
-func (w *worker) subscribed(*conn) { w.load.ready.Add(1) }
-
 // dialMore opens connections, a few at a time.
 func (w *worker) dialMore() {
 	for len(w.toDial) > 0 && w.pending < pending {
@@ -310,7 +334,9 @@ func (w *worker) dial(c *conn) error {
 		return err
 	}
 	c.writing = true
-	w.watch(c, unix.EPOLL_CTL_ADD)
+	if w.watch(c, unix.EPOLL_CTL_ADD); c.state == dead {
+		return nil
+	}
 	if err := unix.Connect(fd, &w.to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return err
 	}
@@ -322,8 +348,8 @@ const sources = 8
 
 // reset makes c a new connection on fd. What was due and waits for room still waits.
 func (c *conn) reset(fd int) {
-	c.fd, c.state, c.writing, c.answered, c.steps, c.session = fd, dialling, false, 0, 0, ""
-	c.in, c.out, c.res = c.in[:0], c.out[:0], response{body: c.res.body[:0]}
+	c.fd, c.state, c.writing, c.last, c.answered, c.steps, c.session = fd, dialling, false, false, 0, 0, ""
+	c.in, c.out, c.written, c.res = c.in[:0], c.out[:0], 0, response{body: c.res.body[:0]}
 	if c.slots == nil {
 		c.slots = make([]slot, max(1, c.group.Depth))
 	}
@@ -362,23 +388,17 @@ func (w *worker) lost(c *conn) {
 	}
 	w.close(c)
 	c.state = dead
+	c.tally.open.Add(-int64(c.inFlight()))
 	w.load.lost.Add(1)
 }
 
-// closeAll counts what was never answered and closes everything. What was due and found no room to be sent counts with
-// the time that it has waited: without it the slowest server would look best.
+// closeAll counts what was never answered and closes everything.
 func (w *worker) closeAll() {
-	w.now = w.load.clock()
 	for _, s := range w.shares {
 		for _, c := range s.conns {
-			for _, at := range c.due {
-				c.tally.record(w.now - at)
-			}
-			if c.state == open && s.group.Behaviour == Call {
-				if missing := len(c.slots) - len(c.free); missing > 0 {
-					c.tally.errors.Add(int64(missing))
-					c.group.failed("connection %d: %d answers missing at the end", c.n, missing)
-				}
+			if n := c.inFlight(); n > 0 && c.state == open && s.group.Behaviour == Call {
+				c.tally.errors.Add(int64(n))
+				c.group.failed("connection %d: %d answers missing at the end", c.n, n)
 			}
 			w.close(c)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -53,14 +52,10 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	return err
 }
 
-// findModule finds the folder of this module from the working directory, which go run keeps.
-func (b *bench) findModule(ctx context.Context) error {
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}").Output()
-	path, dir, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
-	if err != nil || path != "millrace/benchmarks" {
-		return errors.New("run it inside benchmarks (go -C benchmarks run ./load ...), or name a binary with --bin")
+func (b *bench) findModule(ctx context.Context) (err error) {
+	if b.module, err = daemon.Module(ctx); err != nil {
+		return fmt.Errorf("%w, or name a binary with --bin", err)
 	}
-	b.module = dir
 	return nil
 }
 

@@ -28,7 +28,7 @@ type trait struct {
 // Figures returns all figures in the order in which they are shown.
 func Figures() []Figure {
 	return []Figure{
-		CPU, Rate, P50, P99, P999, Max, Goodput, PerConn, RSS, Goroutines, Allocs, Reads, Writes,
+		CPU, Rate, Beside, P50, P99, P999, Max, Goodput, PerConn, RSS, Goroutines, Allocs, Reads, Writes,
 		Refused, Errors, Messages, LoadCPU,
 	}
 }
@@ -40,6 +40,8 @@ func (f Figure) trait() trait {
 		return trait{"server CPU per message", "CPU", "µs", 1, Lower, false}
 	case Rate:
 		return trait{"messages per second", "rate", "k/s", 1e-3, Higher, false}
+	case Beside:
+		return trait{"answers per second to the load beside", "beside", "k/s", 1e-3, Higher, false}
 	case P50:
 		return trait{"median latency", "P50", "µs", 1, Lower, false}
 	case P99:

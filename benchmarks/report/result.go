@@ -89,6 +89,7 @@ const (
 	Messages   Figure = "messages"   // answers counted
 	Errors     Figure = "errors"     // answers that were wrong, missing or errors
 	Refused    Figure = "refused"    // proper "overloaded" answers
+	Beside     Figure = "beside"     // answers per second to the load beside the one that is measured
 	Goodput    Figure = "goodput"    // right answers per second under overload over the maximum without
 	LoadCPU    Figure = "loadcpu"    // CPU of the load generator over wall time, 1 is one core
 )

@@ -84,7 +84,7 @@ func TestFloor(t *testing.T) {
 	at := dialHTTP(t, p, client.Modern)
 	for range 2 {
 		a := at.call(t, &client.Call{Era: client.Modern, ID: 5, Tool: "echo", Args: []byte(`{"text":"hi"}`)})
-		if a.ID != 1 || a.Failed || !strings.HasPrefix(string(a.Text), "00000000 ") {
+		if a.ID != 1_000_000_000 || a.Failed || !strings.HasPrefix(string(a.Text), "m0000000 ") {
 			t.Errorf("answer = %+v", a)
 		}
 	}

@@ -41,6 +41,14 @@ func AppendNotification(dst []byte, method string, params []byte) []byte {
 	return appendCall(append(dst, `{"jsonrpc":"2.0"`...), method, params)
 }
 
+// AppendNotificationHead appends a notification up to and including `"params":`,
+// for a caller that writes the value itself. The caller appends the value and
+// '}'. method must need no escapes.
+func AppendNotificationHead(dst []byte, method string) []byte {
+	dst = append(append(dst, `{"jsonrpc":"2.0","method":"`...), method...)
+	return append(dst, `","params":`...)
+}
+
 // AppendRequest appends a request to dst. id is JSON as in Message.ID, params
 // the JSON of an object, left out when empty.
 func AppendRequest(dst, id []byte, method string, params []byte) []byte {

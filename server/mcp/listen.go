@@ -284,8 +284,8 @@ func (sub *Subscription) AppendCancelled(dst []byte, reason string) []byte {
 
 // appendNotification appends a notification of the subscription.
 func (sub *Subscription) appendNotification(dst []byte, method string, tail []byte) []byte {
-	dst = append(append(dst, `{"jsonrpc":"2.0","method":"`...), method...)
-	dst = append(append(dst, `","params":{"_meta":{"`+MetaKeySubscriptionID+`":`...), sub.id...)
+	dst = jsonrpc.AppendNotificationHead(dst, method)
+	dst = append(append(dst, `{"_meta":{"`+MetaKeySubscriptionID+`":`...), sub.id...)
 	dst = append(dst, '}')
 	if len(tail) > 0 {
 		dst = append(append(dst, ','), tail...)

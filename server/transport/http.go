@@ -59,8 +59,9 @@ func (s *httpStream) reset(p *peer, r *http1.Request) {
 	s.allow, s.session = allowed, nil
 }
 
-// detach implements origin: the next exchange will get a stream of its own.
-func (s *httpStream) detach(r *Request) (*buffer.Buffer, Stream) {
+// detach implements origin: the next exchange will get a stream of its own. The
+// request lives in its stream; both are for one exchange.
+func (s *httpStream) detach(r *Request) (*Request, Stream) {
 	p := s.peer
 	p.http, p.open = nil, s
 	s.local = false
@@ -71,9 +72,9 @@ func (s *httpStream) detach(r *Request) (*buffer.Buffer, Stream) {
 		s.key = append([]byte(nil), s.key...)
 	}
 	if r.Kind != Message {
-		return nil, s
+		return s.request.own(r, nil), s
 	}
-	return s.conn.TakeBody(), s
+	return s.request.own(r, s.conn.TakeBody()), s
 }
 
 func (s *httpStream) send(b *buffer.Buffer, flags loop.Flags) bool {

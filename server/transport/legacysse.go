@@ -205,13 +205,15 @@ type ssePost struct {
 }
 
 // detach implements origin.
-func (w *ssePost) detach(r *Request) (*buffer.Buffer, Stream) {
+func (w *ssePost) detach(r *Request) (*Request, Stream) {
 	w.detached = true
 	s := w.post
 	s.peer.http, s.peer.open = nil, s
 	s.local = false
 	s.held = true // it will be a status; no comments meanwhile
-	return s.conn.TakeBody(), w
+	d := s.request.own(r, s.conn.TakeBody())
+	d.stream = w
+	return d, w
 }
 
 // accept answers the POST, unless it has been.

@@ -58,14 +58,14 @@ func newNetStream(h *HTTPHandler, w http.ResponseWriter, r *http.Request) *netSt
 }
 
 // detach implements origin.
-func (s *netStream) detach(r *Request) (*buffer.Buffer, Stream) {
+func (s *netStream) detach(r *Request) (*Request, Stream) {
 	body := s.body
 	s.body, s.kind = nil, r.Kind
 	if r.Kind != Message {
 		buffer.Put(body)
-		return nil, s
+		body = nil
 	}
-	return body, s
+	return new(Request).own(r, body), s
 }
 
 // Send implements Stream.

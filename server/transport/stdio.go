@@ -212,8 +212,8 @@ func (p *stdioPeer) complain(reason string) {
 }
 
 // detach implements origin: a line has memory of its own already.
-func (p *stdioPeer) detach(r *Request) (*buffer.Buffer, Stream) {
-	return &buffer.Buffer{B: r.Body}, stdioStream{p}
+func (p *stdioPeer) detach(r *Request) (*Request, Stream) {
+	return new(Request).own(r, &buffer.Buffer{B: r.Body}), stdioStream{p}
 }
 
 // send queues one message for the writer. It never blocks, so that nobody who

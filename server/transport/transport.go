@@ -81,9 +81,9 @@ type Request struct {
 
 // origin is the transport's side of a Request that is still on the loop.
 type origin interface {
-	// detach returns the body in memory of its own, and a Stream for other
-	// goroutines.
-	detach(r *Request) (*buffer.Buffer, Stream)
+	// detach returns r with its body, but without header, in memory of its own,
+	// and a Stream for other goroutines.
+	detach(r *Request) (*Request, Stream)
 }
 
 // Detach lets a request leave the loop: it returns a Request with a body (and,
@@ -91,27 +91,24 @@ type origin interface {
 // and a Stream that any goroutine may use. The old Stream must not be used any
 // more. Release gives the body back. Only inside Dispatch, once.
 func (r *Request) Detach(headers bool) (*Request, Stream) {
-	body, stream := r.origin.detach(r)
-	var d *Request
-	if s, ok := stream.(*httpStream); ok {
-		d = &s.request // both live for one exchange
-	} else {
-		d = new(Request)
-	}
-	d.Kind, d.Link, d.owned = r.Kind, r.Link, body
-	if body != nil {
-		d.Body = body.B
-	}
-	if _, ok := stream.(*ssePost); ok {
-		d.stream = stream
-	}
+	d, stream := r.origin.detach(r)
 	if headers && r.Header != nil {
 		d.Header = r.Header.clone()
 	}
 	return d, stream
 }
 
-// Release gives the body of a detached request back. Body is dead afterwards.
+// own makes r the detached form of other, with a body that is nil or r's own.
+func (r *Request) own(other *Request, body *buffer.Buffer) *Request {
+	r.Kind, r.Link, r.owned = other.Kind, other.Link, body
+	if body != nil {
+		r.Body = body.B
+	}
+	return r
+}
+
+// Release gives the body of a detached request back, and forgets its header,
+// which may hold a credential. Both are dead afterwards.
 // On SSE it also accepts a POST that nothing has been said to: it must be
 // called for every detached request that may end without an answer.
 func (r *Request) Release() {
@@ -120,7 +117,7 @@ func (r *Request) Release() {
 		r.stream = nil
 	}
 	buffer.Put(r.owned)
-	r.owned, r.Body = nil, nil
+	r.owned, r.Body, r.Header = nil, nil, nil
 }
 
 func (h *Header) clone() *Header {

@@ -70,15 +70,15 @@ func (h *Handler) upgrade(p *peer, s *httpStream, r *http1.Request) {
 // Message implements loop.Handler.
 func (h *Handler) Message(c *loop.Conn, data []byte) {
 	p := peerOf(c)
-	p.http, p.header = nil, nil // thousands of idle connections need not keep them
+	p.http, p.header, p.open = nil, nil, nil // thousands of idle connections need not keep them
 	p.request = Request{Kind: Message, Link: p.link, Body: data, origin: p.ws}
 	h.up.Dispatch(&p.request, &p.ws.local)
 	p.request = Request{}
 }
 
 // detach implements origin.
-func (w *wsPeer) detach(*Request) (*buffer.Buffer, Stream) {
-	return w.conn.TakeMessage(), &w.remote
+func (w *wsPeer) detach(r *Request) (*Request, Stream) {
+	return new(Request).own(r, w.conn.TakeMessage()), &w.remote
 }
 
 // sendMessage frames a message outside of any request. Any goroutine.

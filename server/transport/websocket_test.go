@@ -52,6 +52,43 @@ func TestUpgradeIsForgotten(t *testing.T) {
 	}
 }
 
+// Nor when it was judged on a worker, nor by an exchange over HTTP that is over.
+func TestDetachedHeaderIsForgotten(t *testing.T) {
+	var detached *Request
+	d := &script{}
+	g := newRig(Config{}, d)
+	d.dispatch = func(r *Request, _ Stream) { detached, g.stream = r.Detach(r.Kind == Upgrade || r.Kind == Message) }
+	answer := func(status int) {
+		t.Helper()
+		if string(detached.Header.Authorization) != "Bearer secret" {
+			t.Fatalf("header %+v", detached.Header)
+		}
+		stream := g.stream
+		g.stream = nil
+		stream.Respond(Response{Status: status})
+		detached.Release()
+		g.Deliver()
+	}
+	for _, request := range [][]byte{
+		[]byte(post(jsonType, acceptBoth, "Mcp-Method: ping", "Authorization: Bearer secret")),
+		looptest.Upgrade("/mcp", "Authorization: Bearer secret"),
+	} {
+		p := g.open()
+		p.Feed(request)
+		answer(map[Kind]int{Message: 202, Upgrade: 101}[detached.Kind])
+		if open := peerOf(p.Conn).open; open == nil || open.request.Header != nil {
+			t.Errorf("the answered exchange keeps %+v", open)
+		}
+		if detached.Kind == Upgrade {
+			d.dispatch = nil
+			p.Feed(looptest.Text(ping))
+			if peer := peerOf(p.Conn); peer.open != nil || peer.http != nil || peer.header != nil {
+				t.Errorf("a WebSocket keeps %+v of HTTP", peer)
+			}
+		}
+	}
+}
+
 func TestSubprotocol(t *testing.T) {
 	tests := []struct {
 		name     string

@@ -8,16 +8,12 @@ import (
 	"github.com/gobwas/ws"
 
 	"millrace/benchmarks/client"
+	"millrace/benchmarks/servers/work"
 )
 
-// fixed answers every POST: the size of a millrace answer to the echo call of the suite.
-var fixed = func() []byte {
-	const body = `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","content":[{"type":"text",` +
-		`"text":"00000000 fifty bytes of text, as an agent would se"}],"_meta":` +
-		`{"io.modelcontextprotocol/serverInfo":{"name":"bench","version":"1.0.0"}}}}`
-	return []byte("HTTP/1.1 200 OK\r\nDate: Wed, 25 Nov 2026 00:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: " +
-		strconv.Itoa(len(body)) + "\r\n\r\n" + body)
-}()
+// fixed answers every POST.
+var fixed = []byte("HTTP/1.1 200 OK\r\nDate: Wed, 25 Nov 2026 00:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: " +
+	strconv.Itoa(len(work.Answer)) + "\r\n\r\n" + work.Answer)
 
 func answerBytes(c *conn, in []byte) int {
 	c.out = append(c.out, in...)

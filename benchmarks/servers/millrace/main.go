@@ -25,25 +25,26 @@ const maxSessions = 20_000
 
 func main() {
 	loops := flag.Int("loops", 1, "event loops")
+	few := flag.Bool("few", false, "no tools but those that the peers have")
 	listen, probeAddr := probe.Flags()
 	flag.Parse()
-	if err := run(*listen, *probeAddr, *loops); err != nil {
+	if err := run(*listen, *probeAddr, *loops, *few); err != nil {
 		fmt.Fprintln(os.Stderr, "millrace:", err)
 		os.Exit(1)
 	}
 }
 
-func run(listen, probeAddr string, loops int) error {
+func run(listen, probeAddr string, loops int, few bool) error {
 	if err := probe.Start(probeAddr); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	srv := &server.Server{Addr: listen, MCP: newServer(), Loops: loops, MaxSessions: maxSessions, DrainTimeout: time.Second}
+	srv := &server.Server{Addr: listen, MCP: newServer(few), Loops: loops, MaxSessions: maxSessions, DrainTimeout: time.Second}
 	return srv.Run(ctx)
 }
 
-func newServer() *mcp.Server {
+func newServer(few bool) *mcp.Server {
 	s := mcp.NewServer(&mcp.Implementation{Name: "bench", Version: "1.0.0"}, &mcp.ServerOptions{
 		Capabilities: &mcp.ServerCapabilities{
 			Tools:     &mcp.ToolCapabilities{},
@@ -51,9 +52,12 @@ func newServer() *mcp.Server {
 		},
 	})
 	mcp.AddTool(s, &mcp.Tool{Name: "echo", Description: "echo the text"}, echo)
-	mcp.AddTool(s, &mcp.Tool{Name: "echo-inline", Description: "echo the text", Class: mcp.ClassInline}, echo)
 	mcp.AddTool(s, &mcp.Tool{Name: "burn", Description: "compute", Class: mcp.ClassCPU}, burn)
 	mcp.AddTool(s, &mcp.Tool{Name: "sleep", Description: "wait"}, sleep)
+	if few {
+		return s
+	}
+	mcp.AddTool(s, &mcp.Tool{Name: "echo-inline", Description: "echo the text", Class: mcp.ClassInline}, echo)
 	mcp.AddTool(s, &mcp.Tool{Name: "progress", Description: "report progress"}, progress)
 	mcp.AddTool(s, &mcp.Tool{Name: "touch", Description: "change the watched resource"}, toucher(s))
 	s.AddResource(&mcp.Resource{URI: watched, Name: "watched"}, readWatched)

@@ -10,16 +10,12 @@ import (
 	"strconv"
 
 	"millrace/benchmarks/servers/probe"
+	"millrace/benchmarks/servers/work"
 )
 
-// answer has the size and the form of an answer to the suite's call of echo; the server floor has the same.
-const answer = `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","content":[{"type":"text",` +
-	`"text":"00000000 fifty bytes of text, as an agent would se"}],"_meta":` +
-	`{"io.modelcontextprotocol/serverInfo":{"name":"bench","version":"1.0.0"}}}}`
-
 var (
-	body   = []byte(answer)
-	length = strconv.Itoa(len(answer))
+	body   = []byte(work.Answer)
+	length = strconv.Itoa(len(work.Answer))
 )
 
 func main() {

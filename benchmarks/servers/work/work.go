@@ -7,6 +7,12 @@ import (
 	"time"
 )
 
+// Answer is what servers without MCP answer everything with: as long as the answer of millrace to the echo call of the
+// suite.
+const Answer = `{"jsonrpc":"2.0","id":1000000000,"result":{"resultType":"complete","_meta":` +
+	`{"io.modelcontextprotocol/serverInfo":{"name":"bench","version":"1.0.0"}},` +
+	`"content":[{"type":"text","text":"m0000000 fifty bytes of text, as an agent would s"}]}}`
+
 // hashesPerMS is how many hashes an undisturbed core computes in a millisecond, measured before anything is served.
 var hashesPerMS = calibrate()
 
