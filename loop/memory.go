@@ -80,7 +80,8 @@ func (p *Pipe) FeedInPlace(b []byte) {
 		return
 	}
 	p.mem.loop.now = p.mem.now
-	p.mem.loop.traffic(p.Conn, b)
+	p.mem.loop.feed(p.Conn, b)
+	p.mem.loop.flushDirty() // a read is a batch of its own
 }
 
 // Hangup ends the connection from the peer's side.

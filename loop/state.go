@@ -64,6 +64,7 @@ type loopState struct {
 	epoll   int
 
 	flushing bool // inside flushDirty
+	batch    batch
 }
 
 func newLoopState(cfg Config, h Handler, s *shared, clock func() time.Time, wake func() error) *loopState {
@@ -105,6 +106,7 @@ func (l *loopState) takeAll() *entry {
 
 // drainBox delivers what other goroutines sent, then writes.
 func (l *loopState) drainBox() {
+	l.batch.end(len(l.dirty))
 	for e := l.takeAll(); e != nil; {
 		next := e.next
 		c := e.conn
@@ -262,11 +264,18 @@ func (l *loopState) turnAway() {
 	l.shared.turned.Add(1)
 }
 
-// traffic feeds bytes to a connection and writes what that produced.
+// traffic feeds bytes to a connection. What that produced is written now, or
+// when the batch ends.
 func (l *loopState) traffic(c *Conn, b []byte) {
+	l.feed(c, b)
+	if !l.postpone(c) {
+		l.flushDirty()
+	}
+}
+
+func (l *loopState) feed(c *Conn, b []byte) {
 	l.guard(c, func() { c.feed(b) })
 	l.markDirty(c)
-	l.flushDirty()
 }
 
 // closed ends a connection; its socket is gone.

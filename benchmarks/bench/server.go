@@ -70,15 +70,14 @@ func (b *builder) start(ctx context.Context, s *subject, cores []int) (*server, 
 		return nil, err
 	}
 	srv := &server{}
-	addr, err := daemon.FreeAddr()
+	addrs, err := daemon.FreeAddrs(2)
 	if err != nil {
 		return nil, err
 	}
+	addr := addrs[0]
 	args = append(args[:len(args):len(args)], "--listen", addr)
 	if !s.blind {
-		if srv.probe, err = daemon.FreeAddr(); err != nil {
-			return nil, err
-		}
+		srv.probe = addrs[1]
 		args = append(args, "--probe", srv.probe)
 	}
 	if srv.log, err = os.Create(filepath.Join(b.dir, "server.log")); err != nil {

@@ -64,14 +64,11 @@ func (b *bench) serve(ctx context.Context, maxFiles int) (*daemon.Process, error
 	if b.opts.addr != "" {
 		return daemon.Attach(b.opts.addr, b.opts.admin, b.opts.pid), nil
 	}
-	addr, err := daemon.FreeAddr()
+	addrs, err := daemon.FreeAddrs(2)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := daemon.FreeAddr()
-	if err != nil {
-		return nil, err
-	}
+	addr, admin := addrs[0], addrs[1]
 	args := []string{"serve", "--demo", "--listen", addr, "--admin", admin,
 		"--drain-timeout", b.opts.drainTimeout.String(), "--log-format", "json"}
 	args = append(args, strings.Fields(b.opts.serverArgs)...)
@@ -90,11 +87,11 @@ func (b *bench) serveHog(ctx context.Context, maxFiles int) (*daemon.Process, er
 			return nil, err
 		}
 	}
-	addr, err := daemon.FreeAddr()
+	addrs, err := daemon.FreeAddrs(1)
 	if err != nil {
 		return nil, err
 	}
-	return b.start(ctx, daemon.Command{Bin: bin, Args: []string{"--listen", addr}, MaxFiles: maxFiles, Addr: addr})
+	return b.start(ctx, daemon.Command{Bin: bin, Args: []string{"--listen", addrs[0]}, MaxFiles: maxFiles, Addr: addrs[0]})
 }
 
 func (b *bench) start(ctx context.Context, c daemon.Command) (*daemon.Process, error) {

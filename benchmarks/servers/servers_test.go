@@ -66,7 +66,7 @@ func TestTypeScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := freeAddr(t)
+	addr := freeAddrs(t, 1)[0]
 	p := launch(t, daemon.Command{Bin: node, Args: []string{script, "--listen", addr}, Addr: addr})
 	for _, era := range both {
 		t.Run(era.String(), func(t *testing.T) {
@@ -161,7 +161,8 @@ func start(t *testing.T, pkg string, args ...string) *daemon.Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, admin := freeAddr(t), freeAddr(t)
+	addrs := freeAddrs(t, 2)
+	addr, admin := addrs[0], addrs[1]
 	args = append(args, "--listen", addr, "--probe", admin)
 	return launch(t, daemon.Command{Bin: bin, Args: args, Addr: addr, Admin: admin})
 }
@@ -192,13 +193,13 @@ func launch(t *testing.T, c daemon.Command) *daemon.Process {
 	return p
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddrs(t *testing.T, n int) []string {
 	t.Helper()
-	addr, err := daemon.FreeAddr()
+	addrs, err := daemon.FreeAddrs(n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return addr
+	return addrs
 }
 
 // peer is a client of a server under test, after the handshake that its revision needs. call fails the test when there
