@@ -16,15 +16,15 @@ type backlog struct {
 	handed   int64 // bytes handed to the socket, ever
 	base     int64 // offset in that stream where sizes[first] begins
 
-	taken    int64     // bytes the kernel has taken, at the last settle
-	progress time.Time // when that last grew
+	taken    int64  // bytes the kernel has taken, at the last settle
+	progress moment // when that last grew
 }
 
 func (b *backlog) empty() bool { return b.first == len(b.sizes) }
 
 // push adds a message of n bytes that is about to be handed to the socket. The
 // wait of a first message begins now, not when the last one went out.
-func (b *backlog) push(n int, now time.Time) {
+func (b *backlog) push(n int, now moment) {
 	if b.empty() {
 		b.progress = now
 	}
@@ -35,7 +35,7 @@ func (b *backlog) push(n int, now time.Time) {
 // settle takes note that the socket still holds pending bytes. It returns how
 // many bytes leave the queue counter: those of messages that have gone out,
 // and of the one that is now being written.
-func (b *backlog) settle(pending int, now time.Time) (freed int64) {
+func (b *backlog) settle(pending int, now moment) (freed int64) {
 	taken := b.handed - int64(pending)
 	if taken > b.taken {
 		b.taken, b.progress = taken, now
@@ -74,9 +74,9 @@ func (b *backlog) compact() {
 }
 
 // stalled is how long the kernel has taken nothing although bytes wait.
-func (b *backlog) stalled(now time.Time) time.Duration {
+func (b *backlog) stalled(now moment) time.Duration {
 	if b.empty() {
 		return 0
 	}
-	return now.Sub(b.progress)
+	return now.sub(b.progress)
 }

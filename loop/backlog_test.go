@@ -6,7 +6,7 @@ import (
 )
 
 func TestBacklog(t *testing.T) {
-	t0 := time.Unix(1000, 0)
+	t0 := momentOf(time.Unix(1000, 0))
 	type step struct {
 		push    int // -1: none
 		pending int // what the socket holds afterwards
@@ -37,8 +37,8 @@ func TestBacklog(t *testing.T) {
 }
 
 func TestBacklogStalled(t *testing.T) {
-	t0 := time.Unix(1000, 0)
-	at := func(s int) time.Time { return t0.Add(time.Duration(s) * time.Second) }
+	t0 := momentOf(time.Unix(1000, 0))
+	at := func(s int) moment { return t0.add(time.Duration(s) * time.Second) }
 	var b backlog
 	if d := b.stalled(at(9)); d != 0 {
 		t.Errorf("an empty backlog is stalled for %v", d)
@@ -65,7 +65,7 @@ func TestBacklogStalled(t *testing.T) {
 // of all it ever had.
 func TestBacklogStaysSmall(t *testing.T) {
 	var b backlog
-	now := time.Unix(1000, 0)
+	now := momentOf(time.Unix(1000, 0))
 	var freed int64
 	b.push(10, now)
 	for range 100_000 {

@@ -61,28 +61,28 @@ type Conn struct {
 	dropped atomic.Int64 // droppable messages lost to MaxQueued
 
 	// Loop only, from here on.
-	user    any
-	mode    mode
-	paused  bool
-	closing bool // close when everything queued is sent; nothing more is read
-	aborted bool // close without sending more
-
-	in         *buffer.Buffer // bytes read and not yet parsed
-	head       *buffer.Buffer // the head of a request whose body is still coming
-	body       *buffer.Buffer // its body so far
-	req        *http1.Request // nil on a WebSocket
-	decoder    http1.Body
-	ws         *websocket.Decoder // nil before the switch
-	wsSwitched bool               // was a WebSocket, ever
-	exchange   uint64
+	user       any
+	mode       mode
+	paused     bool
+	closing    bool // close when everything queued is sent; nothing more is read
+	aborted    bool // close without sending more
+	wsSwitched bool // was a WebSocket, ever
 	busy       bool // an exchange is open
 	resumable  bool // in may be parsed on: what it waited for has come
 	keepAlive  bool // the open exchange may be followed by another
-	discarded  int  // bytes thrown away while lingering
-	pinned     int  // bytes counted in Engine.pinned
+	dirty      bool // in loop.dirty
+
+	in        *buffer.Buffer     // bytes read and not yet parsed
+	head      *buffer.Buffer     // the head of a request whose body is still coming
+	body      *buffer.Buffer     // its body so far
+	req       *http1.Request     // nil on a WebSocket
+	decoder   *http1.Body        // of its body; nil with it
+	ws        *websocket.Decoder // nil before the switch
+	exchange  uint64
+	discarded int // bytes thrown away while lingering
+	pinned    int // bytes counted in Engine.pinned
 
 	out     []*buffer.Buffer // accepted, not yet handed to the socket
-	dirty   bool             // in loop.dirty
 	backlog backlog
 
 	timer timerNode
@@ -93,13 +93,13 @@ type Conn struct {
 // times are the moments that deadlines are computed from. A message only
 // stores the loop's coarse clock; the wheel looks at it when its slot comes.
 type times struct {
-	active  time.Time // last byte received
-	head    time.Time // first byte of an incomplete head
-	body    time.Time // start of an incomplete body
-	message time.Time // start of an incomplete WebSocket message
-	ping    time.Time // unanswered ping
-	linger  time.Time // start of the linger
-	alarm   time.Time // Handler.Alarm is due
+	active  moment // last byte received
+	head    moment // first byte of an incomplete head
+	body    moment // start of an incomplete body
+	message moment // start of an incomplete WebSocket message
+	ping    moment // unanswered ping
+	linger  moment // start of the linger
+	alarm   moment // Handler.Alarm is due
 }
 
 // ID is unique among the connections of a process. Any goroutine.
@@ -146,7 +146,10 @@ func (c *Conn) Exchange() uint64 { return c.exchange }
 // time clears it, and so does the end of the exchange. It replaces an earlier
 // alarm.
 func (c *Conn) SetAlarm(t time.Time) {
-	c.times.alarm = t
+	c.times.alarm = 0
+	if !t.IsZero() {
+		c.times.alarm = momentOf(t)
+	}
 	c.rearm()
 }
 
@@ -227,7 +230,7 @@ func (c *Conn) dropInput() {
 	buffer.Put(c.head)
 	buffer.Put(c.body)
 	c.in, c.head, c.body = nil, nil, nil
-	c.req, c.ws = nil, nil
-	c.times.head, c.times.body, c.times.message = zeroTime, zeroTime, zeroTime
+	c.req, c.decoder, c.ws = nil, nil, nil
+	c.times.head, c.times.body, c.times.message = 0, 0, 0
 	c.pin(0)
 }

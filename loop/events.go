@@ -25,7 +25,7 @@ func (h *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 	a.taken = true
 	gc.SetContext(nil)
 	l := h.engine.loopOf(gc)
-	l.now = l.clock()
+	l.look()
 	c := l.opened(&gnetSocket{conn: gc, loop: l}, a.remote, a.tag)
 	if c == nil {
 		return overloaded, gnet.Close
@@ -42,7 +42,7 @@ func (h *events) OnTraffic(gc gnet.Conn) gnet.Action {
 		return gnet.Close
 	}
 	l := c.loop
-	l.now = l.clock()
+	l.look()
 	l.traffic(c, b)
 	if c.mode != modeClosed {
 		_, _ = gc.Discard(-1) // everything was parsed or copied: gnet's own buffer stays empty for ever
@@ -52,7 +52,7 @@ func (h *events) OnTraffic(gc gnet.Conn) gnet.Action {
 
 func (h *events) OnClose(gc gnet.Conn, err error) gnet.Action {
 	if c, _ := gc.Context().(*Conn); c != nil {
-		c.loop.now = c.loop.clock()
+		c.loop.look()
 		c.loop.closed(c, closeReason(err))
 	}
 	return gnet.None

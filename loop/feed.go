@@ -3,7 +3,6 @@ package loop
 import (
 	"errors"
 	"io"
-	"time"
 
 	"millrace/codec/http1"
 	"millrace/codec/websocket"
@@ -25,8 +24,8 @@ func (c *Conn) feed(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	c.times.active = c.loop.now
-	c.times.ping = zeroTime // any byte shows that the peer lives
+	c.times.active = c.loop.at
+	c.times.ping = 0 // any byte shows that the peer lives
 	switch {
 	case c.mode == modeLinger:
 		c.discard(len(b))
@@ -158,7 +157,7 @@ func (c *Conn) parseRequest(b []byte) (n int, more bool) {
 	if err != nil {
 		return 0, c.incomplete(err, &c.times.head)
 	}
-	c.times.head = zeroTime
+	c.times.head = 0
 	limits := c.bodyLimits()
 	length := c.req.ContentLength()
 	if length > limits.BodyBytes {
@@ -186,7 +185,7 @@ func (c *Conn) startBody(head []byte, limits *http1.Limits) {
 	c.req.Rebase(c.head.B)
 	c.body = buffer.Get()
 	c.decoder.Reset(c.req, limits)
-	c.times.body = c.loop.now
+	c.times.body = c.loop.at
 	c.rearm()
 }
 
@@ -197,7 +196,7 @@ func (c *Conn) parseBody(b []byte) (n int, more bool) {
 	if err != nil {
 		return n, c.incomplete(err, nil)
 	}
-	c.times.body = zeroTime
+	c.times.body = 0
 	c.req.Body = c.body.B
 	c.dispatch()
 	return n, false
@@ -205,10 +204,10 @@ func (c *Conn) parseBody(b []byte) (n int, more bool) {
 
 // incomplete waits for more, or refuses the request. It returns true: parsing
 // stops in both cases. since, if given, keeps when the waiting began.
-func (c *Conn) incomplete(err error, since *time.Time) bool {
+func (c *Conn) incomplete(err error, since *moment) bool {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		if since != nil && since.IsZero() {
-			*since = c.loop.now
+		if since != nil && since.isZero() {
+			*since = c.loop.at
 			c.rearm()
 		}
 		return true
@@ -291,7 +290,7 @@ func (c *Conn) discard(n int) {
 // linger sends FIN and waits for the peer's, for a second at most.
 func (c *Conn) linger() {
 	c.mode = modeLinger
-	c.times.linger = c.loop.now
+	c.times.linger = c.loop.at
 	c.dropInput()
 	c.sock.shutdownWrite()
 	c.rearm()

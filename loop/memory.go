@@ -56,7 +56,7 @@ type Pipe struct {
 // Open connects, or is refused.
 func (m *Memory) Open(remote string, tag int) *Pipe {
 	p := &Pipe{mem: m, Window: -1, Reading: true}
-	m.loop.now = m.now
+	m.loop.look()
 	most := int64(math.MaxInt64)
 	if n := m.loop.cfg.MaxConnections; n > 0 {
 		most = int64(n)
@@ -79,7 +79,7 @@ func (p *Pipe) FeedInPlace(b []byte) {
 	if p.Closed {
 		return
 	}
-	p.mem.loop.now = p.mem.now
+	p.mem.loop.look()
 	p.mem.loop.feed(p.Conn, b)
 	p.mem.loop.flushDirty() // a read is a batch of its own
 }
@@ -110,7 +110,7 @@ func (p *Pipe) Drink(n int) {
 func (m *Memory) Deliver() {
 	select {
 	case <-m.woke:
-		m.loop.now = m.now
+		m.loop.look()
 		m.loop.drainBox()
 	default:
 	}
@@ -123,7 +123,7 @@ func (m *Memory) Wait(d time.Duration) bool {
 	defer t.Stop()
 	select {
 	case <-m.woke:
-		m.loop.now = m.now
+		m.loop.look()
 		m.loop.drainBox()
 		return true
 	case <-t.C:

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +23,7 @@ func (c *Conn) applyPause() {
 	}
 	c.paused = want
 	if !want {
-		c.times.restart(c.loop.now)
+		c.times.restart(c.loop.at)
 		c.rearm()
 	}
 	if !c.sock.listen(!want, c.sock.OutboundBuffered() > 0) {
@@ -33,7 +32,7 @@ func (c *Conn) applyPause() {
 }
 
 // checkStall cuts a peer that takes nothing of what waits for it.
-func (c *Conn) checkStall(now time.Time) {
+func (c *Conn) checkStall(now moment) {
 	limit := c.loop.cfg.StallTimeout
 	if c.queued.Load() <= c.loop.cfg.MaxQueued && !c.closing {
 		limit *= 6 // a small backlog hurts nobody: the peer may just be busy

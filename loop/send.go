@@ -132,8 +132,8 @@ func (c *Conn) enqueue(b *buffer.Buffer) {
 func (c *Conn) endExchange() {
 	c.busy = false
 	c.resumable = c.in != nil
-	c.times.active = c.loop.now
-	c.times.alarm = zeroTime
+	c.times.active = c.loop.at
+	c.times.alarm = 0
 	if c.Draining() || !c.keepAlive {
 		c.closing = true
 	}
@@ -157,7 +157,7 @@ func (c *Conn) writeOut() {
 	out := c.out
 	c.out = nil // Write may close the connection, and ended must not free these too
 	for _, b := range out {
-		c.backlog.push(len(b.B), c.loop.now)
+		c.backlog.push(len(b.B), c.loop.at)
 	}
 	var err error
 	for rest := out; len(rest) > 0 && err == nil && c.mode != modeClosed; {
@@ -184,7 +184,7 @@ func (c *Conn) writeOut() {
 
 // settle learns how much the kernel has taken, and acts on it.
 func (c *Conn) settle() {
-	freed := c.backlog.settle(c.sock.OutboundBuffered(), c.loop.now)
+	freed := c.backlog.settle(c.sock.OutboundBuffered(), c.loop.at)
 	if freed > 0 {
 		c.queued.Add(-freed)
 	}
@@ -194,7 +194,7 @@ func (c *Conn) settle() {
 		return
 	}
 	if c.loop.unslow(c) {
-		c.times.restart(c.loop.now)
+		c.times.restart(c.loop.at)
 		c.rearm()
 	}
 	if c.closing && len(c.out) == 0 && c.mode != modeLinger {

@@ -55,6 +55,7 @@ type loopState struct {
 	wake func() error          // runs drain on the loop soon
 
 	now     time.Time
+	at      moment // now
 	clock   func() time.Time
 	conns   map[*Conn]struct{}
 	dirty   []*Conn
@@ -69,12 +70,19 @@ type loopState struct {
 
 func newLoopState(cfg Config, h Handler, s *shared, clock func() time.Time, wake func() error) *loopState {
 	l := &loopState{
-		cfg: cfg, handler: h, shared: s, wake: wake, clock: clock, now: clock(),
+		cfg: cfg, handler: h, shared: s, wake: wake, clock: clock,
 		conns: map[*Conn]struct{}{}, slowSet: map[*Conn]struct{}{}, epoll: -1,
 	}
+	l.look()
 	s.date.set(l.now)
-	l.wheel.init(l.now)
+	l.wheel.init(l.at)
 	return l
+}
+
+// look reads the clock, once for each batch of events.
+func (l *loopState) look() {
+	l.now = l.clock()
+	l.at = momentOf(l.now)
 }
 
 // push hands e to the loop. Whoever finds the box empty wakes the loop, so a
@@ -184,13 +192,13 @@ func (l *loopState) unslow(c *Conn) bool {
 
 // onTick looks at timers and slow readers and repairs a lost wake-up.
 func (l *loopState) onTick() {
-	l.now = l.clock()
+	l.look()
 	l.shared.date.set(l.now)
-	l.wheel.advance(l.now, func(c *Conn) { l.guard(c, c.expire) })
+	l.wheel.advance(l.at, func(c *Conn) { l.guard(c, c.expire) })
 	for c := range l.slowSet {
 		l.guard(c, func() {
 			c.settle()
-			c.checkStall(l.now)
+			c.checkStall(l.at)
 		})
 	}
 	l.drainBox()
@@ -198,7 +206,7 @@ func (l *loopState) onTick() {
 
 // startDrain tells every connection that the engine is going away.
 func (l *loopState) startDrain() {
-	l.now = l.clock()
+	l.look()
 	for c := range l.conns {
 		l.guard(c, func() {
 			l.handler.Drain(c)
@@ -232,7 +240,7 @@ func (l *loopState) guard(c *Conn, f func()) {
 
 // Run makes a loopState a gnet.Runnable: it is what a wake-up executes.
 func (l *loopState) Run(context.Context) error {
-	l.now = l.clock()
+	l.look()
 	l.drainBox()
 	return nil
 }
@@ -240,9 +248,9 @@ func (l *loopState) Run(context.Context) error {
 // opened makes a Conn for a new socket, which is counted in shared.open already;
 // nil when the handler refuses it.
 func (l *loopState) opened(s socket, remote string, tag int) *Conn {
-	c := &Conn{loop: l, sock: s, id: l.shared.ids.Add(1), remote: remote, tag: tag, req: new(http1.Request)}
+	c := &Conn{loop: l, sock: s, id: l.shared.ids.Add(1), remote: remote, tag: tag, req: new(http1.Request), decoder: new(http1.Body)}
 	c.timer.conn = c
-	c.times.active = l.now
+	c.times.active = l.at
 	ok := false
 	l.guard(c, func() { ok = l.handler.Opened(c) })
 	if !ok {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"testing"
-	"time"
 
 	"millrace/codec/http1"
 	"millrace/pool/buffer"
@@ -104,10 +103,10 @@ func TestEpollTargets(t *testing.T) {
 
 func TestRestartBeginsNothing(t *testing.T) {
 	var s times
-	s.ping = time.Unix(1, 0)
-	now := time.Unix(100, 0)
+	s.ping = 1
+	now := moment(100)
 	s.restart(now)
-	if s.ping != now || s.active != now || !s.head.IsZero() || !s.body.IsZero() || !s.message.IsZero() {
+	if s.ping != now || s.active != now || !s.head.isZero() || !s.body.isZero() || !s.message.isZero() {
 		t.Errorf("restart gives %+v: what has not begun must not begin", s)
 	}
 }

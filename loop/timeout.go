@@ -22,7 +22,7 @@ func (c *Conn) timeUp() {
 		c.err = ErrTimeout
 		c.closeWebSocket(websocket.ClosePolicy, "message took too long")
 	case limitPing:
-		c.times.ping = c.loop.now
+		c.times.ping = c.loop.at
 		b := buffer.Get()
 		b.B = websocket.AppendPing(b.B, nil)
 		c.say(b)

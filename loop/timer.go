@@ -9,8 +9,6 @@ const tick = 100 * time.Millisecond
 // the last slot and is looked at again from there.
 const wheelSlots = 512
 
-var zeroTime time.Time
-
 // timerNode files a connection in a wheel. It is part of the Conn, so a timer
 // costs no memory of its own.
 type timerNode struct {
@@ -25,10 +23,10 @@ type timerNode struct {
 type wheel struct {
 	slots [wheelSlots]timerNode // list heads
 	now   int64                 // last tick processed
-	epoch time.Time
+	epoch moment
 }
 
-func (w *wheel) init(now time.Time) {
+func (w *wheel) init(now moment) {
 	w.epoch = now
 	for i := range w.slots {
 		s := &w.slots[i]
@@ -36,12 +34,12 @@ func (w *wheel) init(now time.Time) {
 	}
 }
 
-func (w *wheel) tickOf(t time.Time) int64 {
-	return int64((t.Sub(w.epoch) + tick - 1) / tick)
+func (w *wheel) tickOf(t moment) int64 {
+	return int64((t.sub(w.epoch) + tick - 1) / tick)
 }
 
 // schedule files n for t, unless it is filed earlier already.
-func (w *wheel) schedule(n *timerNode, t time.Time) {
+func (w *wheel) schedule(n *timerNode, t moment) {
 	due := min(max(w.tickOf(t), w.now+1), w.now+wheelSlots-1)
 	if n.due != 0 {
 		if n.due <= due {
@@ -65,8 +63,8 @@ func (w *wheel) remove(n *timerNode) {
 }
 
 // advance calls expire for every connection whose slot has come by now.
-func (w *wheel) advance(now time.Time, expire func(*Conn)) {
-	last := int64(now.Sub(w.epoch) / tick)
+func (w *wheel) advance(now moment, expire func(*Conn)) {
+	last := int64(now.sub(w.epoch) / tick)
 	for w.now < last {
 		w.now++
 		head := &w.slots[w.now%wheelSlots]
@@ -86,12 +84,12 @@ func (c *Conn) rearm() {
 
 // expire acts on deadlines that have passed and files the connection again.
 func (c *Conn) expire() {
-	now := c.loop.now
-	if a := c.times.alarm; !a.IsZero() && !now.Before(a) {
-		c.times.alarm = zeroTime
+	now := c.loop.at
+	if a := c.times.alarm; !a.isZero() && now >= a {
+		c.times.alarm = 0
 		c.loop.handler.Alarm(c)
 	}
-	if d, _ := c.limit(); !d.IsZero() && !now.Before(d) {
+	if d, _ := c.limit(); !d.isZero() && now >= d {
 		c.timeUp()
 	}
 	c.rearm()
@@ -99,13 +97,13 @@ func (c *Conn) expire() {
 }
 
 // nextDeadline is when expire has to look at the connection again.
-func (c *Conn) nextDeadline() time.Time {
+func (c *Conn) nextDeadline() moment {
 	d, _ := c.limit()
-	if a := c.times.alarm; !a.IsZero() && (d.IsZero() || a.Before(d)) {
+	if a := c.times.alarm; !a.isZero() && (d.isZero() || a < d) {
 		return a
 	}
-	if d.IsZero() {
-		return c.loop.now.Add(wheelSlots * tick)
+	if d.isZero() {
+		return c.loop.at.add(wheelSlots * tick)
 	}
 	return d
 }
@@ -130,53 +128,46 @@ const (
 const drainQuiet = time.Second
 
 // limit is the deadline that the connection's state puts on the peer.
-func (c *Conn) limit() (time.Time, limitKind) {
+func (c *Conn) limit() (moment, limitKind) {
 	cfg, t := &c.loop.cfg, &c.times
 	switch {
 	case c.mode == modeLinger && c.wsSwitched && !c.Draining():
-		return t.linger.Add(5 * time.Second), limitLinger // RFC 6455 7.1.1: a reasonable time for the peer's close
+		return t.linger.add(5 * time.Second), limitLinger // RFC 6455 7.1.1: a reasonable time for the peer's close
 	case c.mode == modeLinger:
-		return t.linger.Add(time.Second), limitLinger
+		return t.linger.add(time.Second), limitLinger
 	case c.closing || c.paused || !c.backlog.empty():
-		return zeroTime, limitNone // the peer has to read first: see checkStall
+		return 0, limitNone // the peer has to read first: see checkStall
 	case c.mode == modeWebSocket:
 		return c.limitWebSocket()
 	case c.mode == modeHTTP && !c.busy:
 		switch {
 		case c.Draining():
-			return t.active.Add(drainQuiet), limitIdle // half a request is not in flight
-		case !t.body.IsZero():
+			return t.active.add(drainQuiet), limitIdle // half a request is not in flight
+		case !t.body.isZero():
 			// The rate is an average: without the second bound a peer could pay in
 			// advance, and then hold the memory in silence.
 			earned := time.Duration(len(c.body.B)) * time.Second / time.Duration(cfg.BodyRate)
-			return earlier(t.body.Add(cfg.BodyGrace+earned), t.active.Add(cfg.BodyGrace)), limitBody
-		case !t.head.IsZero():
-			return t.head.Add(cfg.HeadTimeout), limitHead
+			return min(t.body.add(cfg.BodyGrace+earned), t.active.add(cfg.BodyGrace)), limitBody
+		case !t.head.isZero():
+			return t.head.add(cfg.HeadTimeout), limitHead
 		}
-		return t.active.Add(cfg.IdleTimeout), limitIdle
+		return t.active.add(cfg.IdleTimeout), limitIdle
 	}
-	return zeroTime, limitNone
+	return 0, limitNone
 }
 
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func (c *Conn) limitWebSocket() (d time.Time, kind limitKind) {
+func (c *Conn) limitWebSocket() (d moment, kind limitKind) {
 	cfg, t := &c.loop.cfg, &c.times
 	switch {
-	case !t.ping.IsZero():
-		d, kind = t.ping.Add(cfg.PongTimeout), limitPong
+	case !t.ping.isZero():
+		d, kind = t.ping.add(cfg.PongTimeout), limitPong
 	case cfg.PingInterval < 0:
-		d, kind = t.active.Add(cfg.WebSocketIdle), limitIdle
+		d, kind = t.active.add(cfg.WebSocketIdle), limitIdle
 	default:
-		d, kind = t.active.Add(cfg.PingInterval), limitPing
+		d, kind = t.active.add(cfg.PingInterval), limitPing
 	}
-	if !t.message.IsZero() {
-		if m := t.message.Add(cfg.MessageTimeout); !m.After(d) {
+	if !t.message.isZero() {
+		if m := t.message.add(cfg.MessageTimeout); m <= d {
 			return m, limitMessage
 		}
 	}
@@ -185,10 +176,10 @@ func (c *Conn) limitWebSocket() (d time.Time, kind limitKind) {
 
 // restart begins the peer's deadlines anew: while the loop did not read, or the
 // peer had much to read first, it could not keep them.
-func (t *times) restart(now time.Time) {
+func (t *times) restart(now moment) {
 	t.active = now
-	for _, since := range [...]*time.Time{&t.head, &t.body, &t.message, &t.ping} {
-		if !since.IsZero() {
+	for _, since := range [...]*moment{&t.head, &t.body, &t.message, &t.ping} {
+		if !since.isZero() {
 			*since = now
 		}
 	}

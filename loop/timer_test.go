@@ -9,12 +9,12 @@ import (
 // wheelRig advances a wheel and notes when its nodes come up.
 type wheelRig struct {
 	wheel
-	start time.Time
+	start moment
 	came  map[*Conn]time.Duration
 }
 
 func newWheelRig() *wheelRig {
-	r := &wheelRig{start: time.Unix(1000, 0), came: map[*Conn]time.Duration{}}
+	r := &wheelRig{start: momentOf(time.Unix(1000, 0)), came: map[*Conn]time.Duration{}}
 	r.init(r.start)
 	return r
 }
@@ -22,12 +22,12 @@ func newWheelRig() *wheelRig {
 func (r *wheelRig) add(d time.Duration) *Conn {
 	c := &Conn{}
 	c.timer.conn = c
-	r.schedule(&c.timer, r.start.Add(d))
+	r.schedule(&c.timer, r.start.add(d))
 	return c
 }
 
 func (r *wheelRig) advanceTo(d time.Duration) {
-	r.advance(r.start.Add(d), func(c *Conn) { r.came[c] = time.Duration(r.now) * tick })
+	r.advance(r.start.add(d), func(c *Conn) { r.came[c] = time.Duration(r.now) * tick })
 }
 
 func TestWheelComesUpInTime(t *testing.T) {
@@ -58,8 +58,8 @@ func TestWheelComesUpInTime(t *testing.T) {
 func TestWheelMovesEarlierOnly(t *testing.T) {
 	r := newWheelRig()
 	c := r.add(10 * time.Second)
-	r.schedule(&c.timer, r.start.Add(20*time.Second)) // lazily: looked at when the first time comes
-	r.schedule(&c.timer, r.start.Add(5*time.Second))
+	r.schedule(&c.timer, r.start.add(20*time.Second)) // lazily: looked at when the first time comes
+	r.schedule(&c.timer, r.start.add(5*time.Second))
 	r.advanceTo(30 * time.Second)
 	if got := r.came[c]; got != 5*time.Second {
 		t.Errorf("came up at %v, want 5s", got)
@@ -75,7 +75,7 @@ func TestWheelRemove(t *testing.T) {
 	if len(r.came) != 2 || r.came[a] == 0 || r.came[c] == 0 {
 		t.Errorf("%d nodes came up, want the two that were not removed", len(r.came))
 	}
-	r.schedule(&b.timer, r.start.Add(3*time.Second))
+	r.schedule(&b.timer, r.start.add(3*time.Second))
 	r.advanceTo(3 * time.Second)
 	if r.came[b] != 3*time.Second {
 		t.Errorf("filed again, came up at %v", r.came[b])
@@ -88,13 +88,13 @@ func TestWheelRefilesWhileAdvancing(t *testing.T) {
 	r := newWheelRig()
 	a, b := r.add(tick), r.add(tick)
 	n := 0
-	r.advance(r.start.Add(3*wheelSlots*tick), func(c *Conn) {
+	r.advance(r.start.add(3*wheelSlots*tick), func(c *Conn) {
 		if c != a {
 			t.Error("a removed node came up")
 		}
 		n++
 		r.remove(&b.timer)
-		r.schedule(&c.timer, time.Time{})
+		r.schedule(&c.timer, r.start)
 	})
 	if n != 3*wheelSlots {
 		t.Errorf("came up %d times, want at each of %d ticks", n, 3*wheelSlots)

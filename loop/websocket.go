@@ -15,14 +15,14 @@ func (c *Conn) switchToWebSocket() {
 	c.busy = false
 	c.resumable = c.in != nil
 	c.ws = &websocket.Decoder{Limits: c.loop.cfg.WebSocket}
-	c.times.active = c.loop.now
-	c.times.alarm = zeroTime
+	c.times.active = c.loop.at
+	c.times.alarm = 0
 	c.rearm()
 }
 
 // feedWebSocket decodes frames from b; the decoder keeps what is incomplete.
 func (c *Conn) feedWebSocket(b []byte) {
-	c.req = nil // thousands of idle connections need not keep it
+	c.req, c.decoder = nil, nil // thousands of idle connections need not keep them
 	for len(b) > 0 && !c.closing && !c.aborted {
 		ev, n, err := c.ws.Next(b, c.loop.now)
 		b = b[n:]
@@ -49,9 +49,9 @@ func (c *Conn) feedWebSocket(b []byte) {
 func (c *Conn) trackPartial() {
 	switch {
 	case !c.ws.Partial():
-		c.times.message = zeroTime
-	case c.times.message.IsZero():
-		c.times.message = c.loop.now
+		c.times.message = 0
+	case c.times.message.isZero():
+		c.times.message = c.loop.at
 		c.rearm()
 	}
 }

@@ -77,7 +77,7 @@ func (g *gate) link(closed chan uint16) *transport.Link {
 	l := &transport.Link{ID: 1, Protocol: transport.WebSocket, Close: func(code uint16, _ string) { closed <- code }}
 	l.Send = func([]byte, bool) bool { return true }
 	g.Opened(l)
-	stateOf(l).client = &session.ClientInfo{}
+	stateOf(l).upgrade(&session.ClientInfo{})
 	return l
 }
 

@@ -31,7 +31,8 @@ type connection struct {
 	reading  bool                // a worker reads the line
 	get      *eventStream        // the legacy stream that a GET on this connection serves
 	getOut   transport.Stream    // its way out here
-	client   *session.ClientInfo // of the upgrade, once it was accepted
+	client   *session.ClientInfo // of the upgrade, until a session has it
+	upgraded bool // the upgrade was accepted
 	draining bool
 	unheard  bool // the client has ended its side: nothing is listened to any more
 	closed   bool
@@ -280,7 +281,7 @@ func (cn *connection) rest() (bye bool) {
 		close(cn.idle)
 		cn.idle = nil
 	}
-	return cn.draining && cn.client != nil
+	return cn.draining && cn.upgraded
 }
 
 // inFlight is how many calls have not been answered.
@@ -305,15 +306,15 @@ func (cn *connection) whenIdle() <-chan struct{} {
 	return idle
 }
 
-// upgraded makes the connection a WebSocket, unless the server is on its way
+// upgrade makes the connection a WebSocket, unless the server is on its way
 // out.
-func (cn *connection) upgraded(client *session.ClientInfo) bool {
+func (cn *connection) upgrade(client *session.ClientInfo) bool {
 	cn.mu.Lock()
 	defer cn.mu.Unlock()
 	if cn.draining {
 		return false
 	}
-	cn.client = client
+	cn.client, cn.upgraded = client, true
 	return true
 }
 
@@ -330,7 +331,7 @@ func (cn *connection) bind(s *legacySession) bool {
 		return false
 	}
 	s.reg.Hold()
-	cn.session = s
+	cn.session, cn.client = s, nil
 	cn.giveUp()
 	return true
 }

@@ -183,7 +183,7 @@ func (in *inbound) serve() {
 
 // upgrade accepts a WebSocket and remembers what its session will want to know.
 func (in *inbound) upgrade() {
-	if !in.conn.upgraded(clientOf(in.conn.link, in.req.Header)) {
+	if !in.conn.upgrade(clientOf(in.conn.link, in.req.Header)) {
 		in.gate.counters.overloaded.Inc()
 		in.failWith(transport.Response{Status: 503, RetryAfter: 1}, nil, overloadError(false, errDraining))
 		return

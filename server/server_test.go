@@ -514,10 +514,10 @@ func TestUpgradeWhileDraining(t *testing.T) {
 	g := newGate(t, &Server{MCP: newTools().mcp})
 	closed := make(chan uint16, 1)
 	l := g.link(closed)
-	stateOf(l).client = nil
+	stateOf(l).upgraded = false
 	_ = stateOf(l).depart(64)
 	g.Drain(l)
-	if stateOf(l).upgraded(nil) {
+	if stateOf(l).upgrade(nil) {
 		t.Error("upgraded")
 	}
 	stateOf(l).arrive()

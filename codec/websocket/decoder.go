@@ -75,7 +75,7 @@ type Decoder struct {
 // frame is the frame being read.
 type frame struct {
 	header [maxHeaderSize]byte // held bytes of an incomplete header
-	held   int
+	held   uint8
 	open   bool // the header is complete, the payload is not
 	fin    bool
 	op     ws.OpCode
@@ -100,7 +100,7 @@ type message struct {
 type control struct {
 	since time.Time // start of the second that count belongs to
 	count int
-	buf   [ws.MaxControlFramePayloadSize]byte
+	buf   []byte // made when the first one is cut
 }
 
 // Next reads at most one event from the start of b and unmasks its payload in
@@ -214,7 +214,7 @@ func (d *Decoder) readHeader(b []byte, now time.Time) (n int, err *CloseError) {
 	f := &d.frame
 	h := b
 	if f.held > 0 {
-		h = f.header[:f.held+copy(f.header[f.held:], b)]
+		h = f.header[:int(f.held)+copy(f.header[f.held:], b)]
 	}
 	if len(h) >= 2 {
 		var state ws.State
@@ -225,7 +225,7 @@ func (d *Decoder) readHeader(b []byte, now time.Time) (n int, err *CloseError) {
 			return 0, err
 		}
 		if size := headerSize(h[1]); len(h) >= size {
-			n = size - f.held
+			n = size - int(f.held)
 			f.held = 0
 			return n, d.openFrame(h[:size], now)
 		}
@@ -233,7 +233,7 @@ func (d *Decoder) readHeader(b []byte, now time.Time) (n int, err *CloseError) {
 	if f.held == 0 {
 		copy(f.header[:], h)
 	}
-	f.held = len(h)
+	f.held = uint8(len(h)) // less than maxHeaderSize
 	return len(b), nil
 }
 
@@ -315,6 +315,9 @@ func (d *Decoder) readPayload(b []byte) (ev Event, n int, err *CloseError) {
 func (d *Decoder) readControl(p []byte) (Event, *CloseError) {
 	f := &d.frame
 	if len(p) < f.length {
+		if d.control.buf == nil {
+			d.control.buf = make([]byte, ws.MaxControlFramePayloadSize)
+		}
 		copy(d.control.buf[f.done-len(p):], p)
 		p = d.control.buf[:f.done]
 	}
