@@ -32,7 +32,7 @@ type connection struct {
 	get      *eventStream        // the legacy stream that a GET on this connection serves
 	getOut   transport.Stream    // its way out here
 	client   *session.ClientInfo // of the upgrade, until a session has it
-	upgraded bool // the upgrade was accepted
+	upgraded bool                // the upgrade was accepted
 	draining bool
 	unheard  bool // the client has ended its side: nothing is listened to any more
 	closed   bool
