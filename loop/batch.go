@@ -14,7 +14,7 @@ type batch struct {
 
 // batchProbe is how many answers are written at once before one waits, to see
 // whether there are others by now.
-const batchProbe = 16
+const batchProbe = 64
 
 // end takes note that a batch with n connections is being written.
 func (b *batch) end(n int) {
