@@ -25,6 +25,7 @@ var imports = map[string][]string{
 	"loop":              {"codec/http1", "codec/websocket", "pool/buffer"},
 	"loop/looptest":     {"loop", "codec/http1", "codec/websocket", "pool/buffer"},
 	"server/auth":       {},
+	"server/limit":      {},
 	"server/seal":       {},
 	"server/metrics":    {},
 	"server/session":    {"server/seal"},
@@ -52,8 +53,9 @@ var only = map[string][]string{
 	"github.com/alecthomas/kong":               {"cmd/millrace"},
 	"go.uber.org/automaxprocs":                 {"server"},
 	"golang.org/x/sys":                         {"loop"},
-	"net":                                      {"loop", "server", "cmd/millrace"},
-	"net/http":                                 {"server", "server/transport"},
+	"github.com/golang-jwt/jwt/v5":             {"server/auth"},
+	"net":                                      {"loop", "server", "server/auth", "cmd/millrace"},
+	"net/http":                                 {"server", "server/auth", "server/transport"},
 	"os/exec":                                  {},
 }
 

@@ -230,7 +230,7 @@ func TestWebSocketEstablishment(t *testing.T) {
 // TestWebSocketAuthentication is section 11, and E6.
 func TestWebSocketAuthentication(t *testing.T) {
 	v := verifier{make(chan string, 1)}
-	addr, _ := start(t, &server.Server{MCP: bindingServer(), Auth: v})
+	addr, _ := start(t, &server.Server{MCP: bindingServer(), Auth: v, Policy: auth.AllowAll()})
 	tests := []struct {
 		name, protocol, header string
 		status                 int

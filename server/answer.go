@@ -24,6 +24,8 @@ const (
 type errorData struct {
 	Type         string `json:"type"`
 	RetryAfterMs int    `json:"retryAfterMs,omitempty"`
+	// Scopes are those that are needed.
+	Scopes []string `json:"scopes,omitempty"`
 }
 
 func invalidRequest(message string) *jsonrpc.Error {
@@ -74,7 +76,7 @@ func (in *inbound) done() {
 // unauthorized answers a request whose sender could not be identified.
 func (in *inbound) unauthorized(err error) {
 	modern := in.headerIsModern()
-	if !errors.Is(err, auth.ErrUnauthenticated) {
+	if !errors.Is(err, auth.ErrUnauthenticated) && !errors.Is(err, auth.ErrMalformed) {
 		in.gate.log.Error("authenticator failed", "conn", in.conn.link.ID, "err", err)
 		in.gate.counters.overloaded.Inc()
 		in.failWith(transport.Response{Status: 503, RetryAfter: 1}, nil, overloadError(modern, errors.New("cannot verify credentials")))
@@ -86,7 +88,19 @@ func (in *inbound) unauthorized(err error) {
 	if modern {
 		e.Code = codeUnauthorizedModern
 	}
-	in.failWith(transport.Response{Status: 401, Challenge: "Bearer"}, nil, e)
+	in.gate.counters.unauthorized.Inc()
+	r := transport.Response{Status: 401}
+	switch {
+	case errors.Is(err, auth.ErrMalformed):
+		r.Status, e.Message = 400, auth.ErrMalformed.Error()
+		r.Challenge = in.gate.resource.challenge("invalid_request", nil)
+	case errors.Is(err, auth.ErrInvalidToken):
+		e.Message = auth.ErrInvalidToken.Error()
+		r.Challenge = in.gate.resource.challenge("invalid_token", in.gate.resource.scopes)
+	default:
+		r.Challenge = in.gate.resource.challenge("", in.gate.resource.scopes)
+	}
+	in.failWith(r, nil, e)
 }
 
 // overloaded answers a message that no worker can read now. Only for a known

@@ -495,7 +495,7 @@ func TestEndWhileWaiting(t *testing.T) {
 func TestAnswersOfOthers(t *testing.T) {
 	tl := newTools()
 	tl.addAsk(0)
-	r := serve(t, &Server{MCP: tl.mcp, Auth: fakeAuth{make(chan auth.Credentials, 100)}})
+	r := serve(t, &Server{MCP: tl.mcp, Auth: fakeAuth{make(chan auth.Credentials, 100)}, Policy: auth.AllowAll()})
 	alice, eve := "Authorization: Bearer ann", "Authorization: Bearer bob"
 	open := func(who string) string {
 		return "Mcp-Session-Id: " + r.do("POST", initializeAs(mcp.Version20251125, asks), who).header.Get("Mcp-Session-Id")

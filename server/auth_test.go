@@ -37,7 +37,7 @@ func TestAuth(t *testing.T) {
 		return nil, nil
 	})
 	a := fakeAuth{make(chan auth.Credentials, 100)}
-	r := serve(t, &Server{MCP: tl.mcp, Auth: a})
+	r := serve(t, &Server{MCP: tl.mcp, Auth: a, Policy: auth.AllowAll()})
 	legacy := `{"jsonrpc":"2.0","error":{"code":-32001,"message":"authentication required","data":{"type":"unauthorized"}}}`
 	modern := strings.Replace(legacy, "-32001", "-31001", 1)
 	down := `{"jsonrpc":"2.0","error":{"code":-32000,"message":"server is overloaded: try again soon (cannot verify credentials)","data":{"type":"overloaded","retryAfterMs":1000}}}`
@@ -92,7 +92,7 @@ func TestAuth(t *testing.T) {
 func TestAuthWebSocket(t *testing.T) {
 	tl := newTools()
 	a := fakeAuth{make(chan auth.Credentials, 100)}
-	r := serve(t, &Server{MCP: tl.mcp, Auth: a})
+	r := serve(t, &Server{MCP: tl.mcp, Auth: a, Policy: auth.AllowAll()})
 	for _, tt := range []struct {
 		name   string
 		fields []string
@@ -135,7 +135,7 @@ func TestAuthWebSocket(t *testing.T) {
 
 // The user of a pipe is the one who started the process.
 func TestAuthStdio(t *testing.T) {
-	p := serveStdio(t, &Server{MCP: newTools().mcp, Auth: fakeAuth{make(chan auth.Credentials, 1)}})
+	p := serveStdio(t, &Server{MCP: newTools().mcp, Auth: fakeAuth{make(chan auth.Credentials, 1)}, Policy: auth.AllowAll()})
 	p.send(modernCall("1", "headers"))
 	if got := mustRead(t, p); !strings.Contains(got, `"result"`) {
 		t.Errorf("got %s", got)
@@ -143,7 +143,7 @@ func TestAuthStdio(t *testing.T) {
 }
 
 func TestAuthOverload(t *testing.T) {
-	r := serve(t, &Server{MCP: newTools().mcp, Auth: fakeAuth{make(chan auth.Credentials, 1)}})
+	r := serve(t, &Server{MCP: newTools().mcp, Auth: fakeAuth{make(chan auth.Credentials, 1)}, Policy: auth.AllowAll()})
 	r.running.Load().gate.pool.Close()
 	rep := r.do("POST", listMessage, "MCP-Protocol-Version: 2026-07-28")
 	if rep.status != 503 || rep.header.Get("Retry-After") != "1" || !strings.HasPrefix(rep.body(), `{"jsonrpc":"2.0","error":{"code":-31000,`) {

@@ -313,6 +313,9 @@ func (in *inbound) listen(c *call, plan mcp.Plan) {
 		c.refuse(in, err)
 		return
 	}
+	if !in.conn.shared() {
+		in.conn.lease(in.gate, in.who, func() { c.endListen(authorizationOver) })
+	}
 	if plan.Class == mcp.ClassInline {
 		c.listen()
 		return

@@ -295,7 +295,7 @@ func (in *inbound) replayed(sess *legacySession, lastEventID string) bool {
 		return true
 	}
 	e.resume(in.stream, lastEventID)
-	in.leftMeanwhile(e)
+	in.attached(e)
 	return true
 }
 

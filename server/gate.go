@@ -27,6 +27,11 @@ const largeBody = 64 << 10
 type gate struct {
 	mcp      *mcp.Server
 	auth     auth.Authenticator
+	recall   auth.Recaller // auth, if it is one
+	revoker  auth.Revoker  // auth, if it is one
+	policy   *auth.Policy
+	resource protectedResource
+	leases   leases
 	pool     *pool.Pool
 	sessions *session.Registry
 	log      *slog.Logger
@@ -45,8 +50,11 @@ type gate struct {
 // Opened implements transport.Dispatcher.
 func (g *gate) Opened(l *transport.Link) {
 	c := &connection{link: l}
-	if g.auth == nil || l.Protocol == transport.Stdio {
-		c.who.Store(auth.Anonymous) // stdio is the user's own process; its credentials come from the environment
+	switch {
+	case l.Protocol == transport.Stdio:
+		c.who.Store(auth.Local) // the user's own process; its credentials come from the environment
+	case g.auth == nil:
+		c.who.Store(auth.Anonymous)
 	}
 	l.State = c
 }
@@ -54,7 +62,10 @@ func (g *gate) Opened(l *transport.Link) {
 // Dispatch implements transport.Dispatcher.
 func (g *gate) Dispatch(r *transport.Request, s transport.Stream) {
 	in := inbound{gate: g, conn: stateOf(r.Link), req: r, stream: s}
-	if in.who = in.knownSender(); in.who == nil || len(r.Body) > largeBody || in.conn.hasLine() {
+	if in.who = in.knownSender(); in.who == nil && g.recall != nil && !in.recalled() {
+		return
+	}
+	if in.who == nil || len(r.Body) > largeBody || in.conn.hasLine() {
 		g.moveAway(&in)
 		return
 	}
@@ -117,13 +128,40 @@ func (in *inbound) Run() {
 			in.unauthorized(err)
 			return
 		}
-		if !in.owns(who) {
-			in.fail(404, nil, invalidRequest("no such session: GET /sse opens one"))
+		if !in.admit(who) {
 			return
 		}
-		in.who = who
 	}
 	in.serve()
+}
+
+// recalled asks who sends the request where the answer is at hand. It is false
+// when the request has been answered: it is refused.
+func (in *inbound) recalled() bool {
+	var authorization []byte
+	if h := in.req.Header; h != nil {
+		authorization = h.Authorization
+	}
+	who, err := in.gate.recall.Recall(authorization)
+	if err != nil {
+		in.unauthorized(err)
+		return false
+	}
+	return who == nil || in.admit(who)
+}
+
+// admit makes who the sender of the request. It is false when the request has been
+// answered: the session is another one's.
+func (in *inbound) admit(who *auth.Principal) bool {
+	if !in.owns(who) {
+		in.fail(404, nil, invalidRequest("no such session: GET /sse opens one"))
+		return false
+	}
+	if in.req.Kind == transport.Upgrade {
+		in.conn.who.Store(who)
+	}
+	in.who = who
+	return true
 }
 
 // identify asks the Authenticator who sends the request. A WebSocket is asked
@@ -135,11 +173,7 @@ func (g *gate) identify(in *inbound) (*auth.Principal, error) {
 	if h := in.req.Header; h != nil {
 		c.Authorization = string(h.Authorization)
 	}
-	who, err := g.authenticate(ctx, c)
-	if err == nil && in.req.Kind == transport.Upgrade {
-		in.conn.who.Store(who)
-	}
-	return who, err
+	return g.authenticate(ctx, c)
 }
 
 // authenticate keeps the faults of an Authenticator from being anything but
@@ -189,6 +223,8 @@ func (in *inbound) upgrade() {
 		return
 	}
 	in.stream.Respond(transport.Response{Status: 101})
+	link := in.conn.link
+	in.conn.lease(in.gate, in.who, func() { link.Close(closeUnauthorized, authorizationOver) })
 	in.done()
 }
 
@@ -286,6 +322,9 @@ func (in *inbound) start(c *call) {
 	g := in.gate
 	plan := g.mcp.Plan(c.mcp)
 	c.timeout = plan.Timeout
+	if g.policy != nil && !in.authorized(c) {
+		return
+	}
 	if c.mcp.Method == mcp.MethodListen {
 		in.listen(c, plan)
 		return
@@ -379,6 +418,9 @@ func (g *gate) Drain(l *transport.Link) {
 // request" (25:basic/transports).
 func (g *gate) Closed(l *transport.Link, why error) {
 	cn := stateOf(l)
+	if g.auth != nil {
+		g.leases.drop(cn)
+	}
 	cn.mu.Lock()
 	cn.closed = true
 	calls, sess, get, out := cn.calls, cn.session, cn.get, cn.getOut

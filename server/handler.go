@@ -76,6 +76,7 @@ func (s *Server) startHandler() (*runState, error) {
 	r.serve()
 	r.handler = transport.NewHTTPHandler(transport.Config{
 		AllowedHosts: s.AllowedHosts, AllowedOrigins: s.AllowedOrigins, TrustedProxies: s.TrustedProxies, MaxBody: s.MaxBody,
+		Metadata: r.gate.resource.metadata,
 	}, r.gate)
 	s.running.Store(r)
 	return r, nil

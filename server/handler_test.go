@@ -355,7 +355,7 @@ func TestHandlerShutdownCut(t *testing.T) {
 func TestHandlerGuards(t *testing.T) {
 	onBoth(t, func(t *testing.T, protocol string) {
 		r := serveHandler(t, &Server{
-			MCP: newTools().mcp, Auth: fakeAuth{make(chan auth.Credentials, 10)}, MaxBody: 1 << 10,
+			MCP: newTools().mcp, Auth: fakeAuth{make(chan auth.Credentials, 10)}, Policy: auth.AllowAll(), MaxBody: 1 << 10,
 			AllowedOrigins: []string{"https://app.example"},
 		}, protocol)
 		modern := "MCP-Protocol-Version: 2026-07-28"

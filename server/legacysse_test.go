@@ -244,7 +244,7 @@ func TestSSEAuth(t *testing.T) {
 		return nil, nil
 	})
 	a := fakeAuth{make(chan auth.Credentials, 100)}
-	r := serve(t, &Server{MCP: tl.mcp, Auth: a, LegacySSE: true})
+	r := serve(t, &Server{MCP: tl.mcp, Auth: a, Policy: auth.AllowAll(), LegacySSE: true})
 	for field, status := range map[string]int{"X: y": 401, "Authorization: Bearer eve": 401, "Authorization: Bearer broken": 503} {
 		if _, got := r.trySSE(field); got != status {
 			t.Errorf("GET with %s: %d, want %d", field, got, status)
@@ -301,7 +301,7 @@ func TestSSEAsk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tl := newTools()
 			tl.addRoots()
-			p := serve(t, &Server{MCP: tl.mcp, Auth: a, LegacySSE: true}).sse("Authorization: Bearer ann")
+			p := serve(t, &Server{MCP: tl.mcp, Auth: a, Policy: auth.AllowAll(), LegacySSE: true}).sse("Authorization: Bearer ann")
 			p.send(rootsMessage(mcp.Version20241105))
 			mustRead(t, p)
 			p.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)

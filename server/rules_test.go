@@ -112,7 +112,7 @@ func TestSecondInitialize(t *testing.T) {
 // way to use it.
 func TestSessionsOfOthers(t *testing.T) {
 	tl := newTools()
-	r := serve(t, &Server{MCP: tl.mcp, Auth: fakeAuth{make(chan auth.Credentials, 100)}})
+	r := serve(t, &Server{MCP: tl.mcp, Auth: fakeAuth{make(chan auth.Credentials, 100)}, Policy: auth.AllowAll()})
 	ann, bob := "Authorization: Bearer ann", "Authorization: Bearer bob"
 	id := "Mcp-Session-Id: " + r.initialize(mcp.Version20251125, ann)
 	for _, tt := range []struct{ method, body string }{

@@ -48,6 +48,18 @@ type Server struct {
 	// Auth verifies who calls. Nil: everybody is anonymous, which is refused on
 	// an address that other machines can reach unless Insecure is set.
 	Auth auth.Authenticator
+	// Policy says what callers may use. Required with Auth; auth.AllowAll() allows
+	// everything. Nil without Auth: everything.
+	Policy *auth.Policy
+	// PublicURL is the URL of the endpoint as clients have it, such as
+	// https://mcp.example.com/mcp. With AuthorizationServers it is told to clients
+	// that come without a token (RFC 9728): they ask for one for this URL.
+	PublicURL string
+	// AuthorizationServers are the issuers whose tokens Auth accepts.
+	AuthorizationServers []string
+	// Scopes are what clients are told to ask for at first. Name the few that are
+	// needed to begin: more are asked for when a call needs them.
+	Scopes []string
 	// Insecure allows to serve other machines without authentication.
 	Insecure bool
 	// AllowedHosts are accepted in the Host header. Default: loopback names on
@@ -254,7 +266,7 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 	}
 	tcfg := transport.Config{
 		Path: s.Path, AllowedHosts: s.AllowedHosts, AllowedOrigins: s.AllowedOrigins, TrustedProxies: s.TrustedProxies,
-		LegacySSE: s.LegacySSE, SilentFor: s.silentFor,
+		LegacySSE: s.LegacySSE, SilentFor: s.silentFor, Metadata: r.gate.resource.metadata,
 	}
 	if err := s.checkLegacySSE(); err != nil {
 		return nil, err
@@ -318,6 +330,17 @@ func (s *Server) newRunState(ctx context.Context) (*runState, error) {
 	if keys == nil {
 		keys = seal.NewRandom()
 	}
+	if err := s.checkPolicy(); err != nil {
+		return nil, err
+	}
+	resource, err := s.newProtectedResource()
+	if err != nil {
+		return nil, err
+	}
+	policy := s.Policy
+	if policy.AllowsAll() {
+		policy = nil // lists are then the same for all, and encoded once
+	}
 	r := &runState{
 		cfg: s, log: log, started: time.Now(), undo: func() {},
 		quit: make(chan struct{}), ended: make(chan struct{}),
@@ -325,9 +348,11 @@ func (s *Server) newRunState(ctx context.Context) (*runState, error) {
 	r.sweeping, r.unsweep = context.WithCancel(context.Background())
 	r.patience, r.cut = context.WithCancel(context.Background())
 	g := &gate{
-		mcp: s.MCP, auth: s.Auth, log: log, maxInFlight: s.MaxInFlight,
+		mcp: s.MCP, auth: s.Auth, policy: policy, resource: resource, log: log, maxInFlight: s.MaxInFlight,
 		trace: log.Enabled(context.Background(), slog.LevelDebug),
 	}
+	g.recall, _ = s.Auth.(auth.Recaller)
+	g.revoker, _ = s.Auth.(auth.Revoker)
 	if g.maxInFlight == 0 {
 		g.maxInFlight = 64
 	}
@@ -357,6 +382,9 @@ func (r *runState) serve() {
 	if k := r.cfg.Keys; k != nil {
 		r.cfg.MCP.SetKeys(k) // cursors too survive a restart then
 	}
+	if g.policy != nil {
+		r.cfg.MCP.SetGuard(visible{g.policy})
+	}
 	g.hooks = newHookRunner(r.cfg.Hooks, r.log)
 	g.pool = pool.New(pool.Config{CPUWorkers: cpus(), BlockingWorkers: r.cfg.Workers, Queue: r.cfg.Queue, Logger: r.log})
 	g.calls.start()
@@ -365,6 +393,7 @@ func (r *runState) serve() {
 	r.every(time.Second, func(now time.Time) {
 		g.sessions.Sweep(now)
 		procs.sweep(now)
+		g.sweepLeases(now)
 	})
 	r.every(sweepLogsEvery, g.sweepLogs)
 	// On a goroutine of its own: it may wait for the store.

@@ -147,14 +147,20 @@ func (in *inbound) openStream() {
 		return
 	}
 	e.start(in.stream)
-	in.leftMeanwhile(e)
+	in.attached(e)
 }
 
-// leftMeanwhile lets go of a connection that was closed before e was attached to
-// it: Closed has found nothing to let go.
-func (in *inbound) leftMeanwhile(e *eventStream) {
+// attached has e end with the authorization of who reads it, and lets go of a
+// connection that was closed before e was attached to it: Closed has found nothing
+// to let go.
+func (in *inbound) attached(e *eventStream) {
+	out := in.stream // alone: the request lives on the stack
+	in.conn.lease(in.gate, in.who, func() {
+		out.End()
+		e.away(out)
+	})
 	if in.conn.isClosed() {
-		e.away(in.stream)
+		e.away(out)
 	}
 }
 

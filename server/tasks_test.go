@@ -162,7 +162,7 @@ func TestTasksOfOthers(t *testing.T) {
 	tl := newTools()
 	tl.addTasks()
 	defer close(tl.gate)
-	r := serve(t, &Server{MCP: tl.mcp, Auth: fakeAuth{make(chan auth.Credentials, 100)}})
+	r := serve(t, &Server{MCP: tl.mcp, Auth: fakeAuth{make(chan auth.Credentials, 100)}, Policy: auth.AllowAll()})
 	ann, bob := "Authorization: Bearer ann", "Authorization: Bearer bob"
 	id := taskOf(t, r.modern(taskMessage("1", "tools/call", `"name":"job"`), "tools/call", "job", ann).body()).TaskID
 	for _, method := range []string{"tasks/get", "tasks/cancel", "tasks/update"} {
@@ -259,7 +259,7 @@ func TestPingNeedsNoWorker(t *testing.T) {
 			inline <- req.Session.Ping(ctx, nil)
 			return nil, nil
 		})
-	r := serve(t, &Server{MCP: tl.mcp, Workers: 1, Auth: fakeAuth{make(chan auth.Credentials, 100)}})
+	r := serve(t, &Server{MCP: tl.mcp, Workers: 1, Auth: fakeAuth{make(chan auth.Credentials, 100)}, Policy: auth.AllowAll()})
 	ann := "Authorization: Bearer ann"
 	session := "Mcp-Session-Id: " + r.do("POST", initializeMessage(mcp.Version20251125), ann).header.Get("Mcp-Session-Id")
 	s := r.stream("POST", toolCall("1", "alive"), session, ann)

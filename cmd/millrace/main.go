@@ -23,6 +23,7 @@ const (
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Serve MCP over Streamable HTTP and WebSocket."`
 	Stdio   stdioCmd   `cmd:"" help:"Serve MCP on standard input and output."`
+	Key     keyCmd     `cmd:"" help:"Make API keys."`
 	Version versionCmd `cmd:"" help:"Show the version."`
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -49,6 +50,7 @@ type serveCmd struct {
 	LegacySSE      bool     `name:"legacy-sse" help:"Serve the HTTP+SSE transport of 2024-11-05 too, at GET /sse and POST /messages."`
 	WSGreeting     bool     `name:"ws-greeting" help:"Send an initialize request to every new WebSocket, for clients that wait for it."`
 
+	authFlags
 	dataFlags
 	toolFlags
 	logFlags
@@ -69,6 +71,16 @@ func (c *serveCmd) Run(e *env) error {
 	srv.Hooks.Started = func(server.Info) { c.announce(e, srv) }
 	if c.ToolTimeout > 60*time.Second {
 		log.Warn("many clients give up after 60 s: a longer tool timeout will not be waited for", "tool_timeout", c.ToolTimeout)
+	}
+	watch, err := c.apply(srv, log)
+	if err != nil {
+		closeStore()
+		return err
+	}
+	if watch != nil {
+		ctx, stop := context.WithCancel(e.ctx)
+		defer stop()
+		go watch(ctx)
 	}
 	return unlessForced(e, func() error {
 		defer closeStore()

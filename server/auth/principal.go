@@ -19,7 +19,13 @@ type Principal struct {
 	Scopes []string
 	// Expires is when the credential ends; the zero time means never.
 	Expires time.Time
+
+	local bool // see Local
 }
+
+// Local is the user who has started this process and talks to it over its standard
+// input. It is Anonymous, and a Policy asks it for no scope.
+var Local = &Principal{local: true}
 
 // Anonymous is the caller when no authentication is configured.
 var Anonymous = &Principal{}
@@ -30,6 +36,11 @@ func (p *Principal) IsAnonymous() bool { return p == nil || p.ID == "" }
 // HasScope reports whether p carries scope.
 func (p *Principal) HasScope(scope string) bool {
 	return p != nil && slices.Contains(p.Scopes, scope)
+}
+
+// ended reports whether the credential of p has ended at now.
+func (p *Principal) ended(now time.Time) bool {
+	return !p.Expires.IsZero() && !now.Before(p.Expires)
 }
 
 // Credentials is what a request offers to prove who sends it. The strings are
@@ -49,7 +60,27 @@ var ErrUnauthenticated = errors.New("authentication required")
 // An Authenticator turns credentials into a Principal.
 //
 // Authenticate is called on a pool worker and may block; it must honour ctx.
-// An error that wraps ErrUnauthenticated is answered 401, any other error 503.
+// An error that wraps ErrUnauthenticated is answered 401, one that wraps
+// ErrMalformed 400, any other error 503.
 type Authenticator interface {
 	Authenticate(ctx context.Context, c Credentials) (*Principal, error)
+}
+
+// A Revoker is an Authenticator that can take back what it has said. The gate asks
+// about who holds a long connection or stream, once a second.
+type Revoker interface {
+	Authenticator
+	// Revoked reports whether the credential that p came from is not good any more.
+	// It must not block.
+	Revoked(p *Principal) bool
+}
+
+// A Recaller is an Authenticator that remembers what it has said. The gate asks it
+// first, so that a request of a caller who is known need not leave its event loop.
+type Recaller interface {
+	Authenticator
+	// Recall returns what Authenticate would say of the value of an Authorization
+	// field, or nil and nil when that has yet to be found out. It is called on an
+	// event loop: it must not block. It keeps nothing of authorization.
+	Recall(authorization []byte) (*Principal, error)
 }

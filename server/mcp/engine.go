@@ -150,7 +150,7 @@ func (s *Server) Plan(c *Call) Plan {
 	}
 	hooked := s.receiving.Load() != nil
 	if c.method.tool {
-		return s.planTool(c.tool, hooked || s.filtered(toolKind))
+		return s.planTool(c.tool, hooked || s.opts.ToolFilter != nil)
 	}
 	if hooked || c.method.hook != nil && c.method.hook(s) {
 		return Plan{Class: ClassBlocking, Timeout: s.timeout(0)}

@@ -13,6 +13,7 @@ import (
 	"github.com/yosida95/uritemplate/v3"
 
 	"millrace/codec/jsonrpc"
+	"millrace/server/auth"
 )
 
 // maxURI bounds, in bytes, the URI of a resource and of what is matched against
@@ -342,7 +343,7 @@ func (s *Server) lookup(ctx context.Context, c *Caller, uri string) (lookup, boo
 // find finds what serves a URI: a resource, or a template.
 func (s *Server) find(ctx context.Context, c *Caller, uri string) (lookup, *serverTemplate, bool) {
 	reg := s.snapshot()
-	if len(uri) > maxURI {
+	if len(uri) > maxURI || !s.may(c, auth.Resource, uri) {
 		return lookup{}, nil, false
 	}
 	resources := s.visibleResources(ctx, c)
@@ -354,9 +355,9 @@ func (s *Server) find(ctx context.Context, c *Caller, uri string) (lookup, *serv
 	if r := reg.resources.byKey[uri]; r != nil && sees(resources, r) {
 		return lookup{handler: r.handler, mimeType: r.resource.MIMEType}, nil, true
 	}
-	visible := s.visibleTemplates(ctx, c)
+	filter := s.opts.ResourceTemplateFilter // the guard has judged the URI itself
 	for _, t := range reg.templates.sorted {
-		if t.matches(uri) && sees(visible, t) {
+		if t.matches(uri) && (filter == nil || filter(ctx, c, t.template)) {
 			return lookup{}, t, true
 		}
 	}

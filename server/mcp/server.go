@@ -33,6 +33,7 @@ type Server struct {
 	// stateless is what requests of the stateless era have for a session.
 	stateless *sessionState
 
+	guard atomic.Pointer[Guard]
 	// receiving and sending are the middleware chains; receiving is nil when
 	// there is no middleware.
 	receiving, sending atomic.Pointer[MethodHandler]

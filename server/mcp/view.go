@@ -29,8 +29,56 @@ func (ss *ServerSession) callerAs(p *auth.Principal) *Caller {
 	return c
 }
 
+// Guard is a host's own say in what exists for a caller. Any goroutine; May must
+// not block.
+type Guard interface {
+	// May reports whether p may use a thing: the name of a tool or prompt, or the URI
+	// of a resource, or of a template with its variables. readOnly and destructive
+	// are what the annotations of a tool say, with the defaults of the specification.
+	May(p *auth.Principal, kind auth.Kind, name string, readOnly, destructive bool) bool
+}
+
+// SetGuard has g decide, beside the filters of ServerOptions, what exists for a
+// caller. It is for hosts; call it before serving.
+func (s *Server) SetGuard(g Guard) { s.guard.Store(&g) }
+
+// may asks the guard, if there is one.
+func (s *Server) may(c *Caller, k auth.Kind, name string) bool {
+	g := s.guard.Load()
+	return g == nil || (*g).May(c.Principal, k, name, false, false)
+}
+
+func (s *Server) mayTool(c *Caller, t *Tool) bool {
+	g := s.guard.Load()
+	if g == nil {
+		return true
+	}
+	readOnly, destructive := effects(t.Annotations)
+	return (*g).May(c.Principal, auth.Tool, t.Name, readOnly, destructive)
+}
+
+// Effects tells whether the author of a tool calls it read-only, and whether it may
+// destroy something, which is so when nobody says otherwise. A tool that does not
+// exist does neither.
+func (s *Server) Effects(tool string) (readOnly, destructive bool) {
+	if t := s.snapshot().tools.byKey[tool]; t != nil {
+		return effects(t.tool.Annotations)
+	}
+	return true, false
+}
+
+func effects(a *ToolAnnotations) (readOnly, destructive bool) {
+	if a == nil {
+		return false, true
+	}
+	return a.ReadOnlyHint, !a.ReadOnlyHint && (a.DestructiveHint == nil || *a.DestructiveHint)
+}
+
 // filtered reports whether a list differs from caller to caller.
 func (s *Server) filtered(k kind) bool {
+	if s.guard.Load() != nil {
+		return true
+	}
 	switch k {
 	case toolKind:
 		return s.opts.ToolFilter != nil
@@ -47,34 +95,40 @@ func (s *Server) filtered(k kind) bool {
 
 func (s *Server) visibleTools(ctx context.Context, c *Caller) func(*serverTool) bool {
 	f := s.opts.ToolFilter
-	if f == nil {
+	if f == nil && s.guard.Load() == nil {
 		return nil
 	}
-	return func(t *serverTool) bool { return f(ctx, c, t.tool) }
+	return func(t *serverTool) bool { return s.mayTool(c, t.tool) && (f == nil || f(ctx, c, t.tool)) }
 }
 
 func (s *Server) visiblePrompts(ctx context.Context, c *Caller) func(*serverPrompt) bool {
 	f := s.opts.PromptFilter
-	if f == nil {
+	if f == nil && s.guard.Load() == nil {
 		return nil
 	}
-	return func(p *serverPrompt) bool { return f(ctx, c, p.prompt) }
+	return func(p *serverPrompt) bool {
+		return s.may(c, auth.Prompt, p.prompt.Name) && (f == nil || f(ctx, c, p.prompt))
+	}
 }
 
 func (s *Server) visibleResources(ctx context.Context, c *Caller) func(*serverResource) bool {
 	f := s.opts.ResourceFilter
-	if f == nil {
+	if f == nil && s.guard.Load() == nil {
 		return nil
 	}
-	return func(r *serverResource) bool { return f(ctx, c, r.resource) }
+	return func(r *serverResource) bool {
+		return s.may(c, auth.Resource, r.resource.URI) && (f == nil || f(ctx, c, r.resource))
+	}
 }
 
 func (s *Server) visibleTemplates(ctx context.Context, c *Caller) func(*serverTemplate) bool {
 	f := s.opts.ResourceTemplateFilter
-	if f == nil {
+	if f == nil && s.guard.Load() == nil {
 		return nil
 	}
-	return func(t *serverTemplate) bool { return f(ctx, c, t.template) }
+	return func(t *serverTemplate) bool {
+		return s.may(c, auth.Resource, t.template.URITemplate) && (f == nil || f(ctx, c, t.template))
+	}
 }
 
 // sees reports whether f exists for a caller.

@@ -45,6 +45,9 @@ type Config struct {
 	// MaxBody is the longest request body that an HTTPHandler reads, in bytes.
 	// Default 4 MiB. On a loop.Engine its own limits hold.
 	MaxBody int
+	// Metadata is the JSON that GET /.well-known/oauth-protected-resource, alone or
+	// followed by a path, is answered with (RFC 9728). Nil: there is none.
+	Metadata []byte
 	// Greeting, if not nil, returns a message that a new WebSocket is sent first,
 	// or nil for none. Any goroutine; it must not block.
 	Greeting func() []byte
@@ -169,6 +172,8 @@ func (h *Handler) Request(c *loop.Conn, r *http1.Request) {
 	}
 	ln := h.listener(c)
 	switch path := string(r.Path()); {
+	case h.cfg.Metadata != nil && isMetadataPath(path):
+		h.metadata(s, r)
 	case path == h.cfg.Path && (ln.HTTP || r.Method() == http1.MethodGet && r.WantsUpgrade()):
 		h.endpoint(p, s, r)
 	case path != h.cfg.Path && !h.isLegacyPath(path):

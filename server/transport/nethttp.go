@@ -21,6 +21,9 @@ import (
 // an http.Server already. It does not look at the path: that is its user's. All
 // methods are safe for any goroutine.
 //
+// With Config.Metadata it answers /.well-known/oauth-protected-resource and what is
+// below it; a mux has to send these paths here.
+//
 // Every request has a Link of its own, opened and closed on the goroutine of its
 // ServeHTTP, which also does all writing: nobody else waits for the client to
 // read.
@@ -164,6 +167,10 @@ func (h *HTTPHandler) judge(s *netStream, r *http.Request) (kind Kind, ok bool) 
 		s.refuse(400, "header field "+name+" is repeated")
 		return 0, false
 	}
+	if h.cfg.Metadata != nil && isMetadataPath(r.URL.Path) {
+		s.metadata(r, h.cfg.Metadata)
+		return 0, false
+	}
 	switch r.Method {
 	case http.MethodPost:
 		return Message, s.mayPost(r)
@@ -177,6 +184,20 @@ func (h *HTTPHandler) judge(s *netStream, r *http.Request) (kind Kind, ok bool) 
 		s.refuse(405, "method not allowed: use POST, GET, DELETE or OPTIONS")
 	}
 	return 0, false
+}
+
+// metadata answers who asks how to get a token.
+func (s *netStream) metadata(r *http.Request, doc []byte) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		b := buffer.Get()
+		b.B = append(b.B, doc...)
+		s.Respond(Response{Status: 200, Body: b})
+	case http.MethodOptions:
+		s.preflight(r)
+	default:
+		s.refuse(405, "method not allowed: use GET")
+	}
 }
 
 // mayPost checks the media types of a POST.

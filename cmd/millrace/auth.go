@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"millrace/server"
+	"millrace/server/auth"
+)
+
+// authFlags say who may come in, and what for.
+type authFlags struct {
+	PublicURL    string   `name:"public-url" placeholder:"URL" help:"URL of the endpoint as clients have it, such as https://mcp.example.com/mcp; what tokens must be for."`
+	AuthIssuer   []string `placeholder:"URL" help:"Authorization server whose access tokens are accepted (repeatable)."`
+	AuthJWKS     string   `name:"auth-jwks" placeholder:"URL" help:"Key set of the only issuer. Default: what its metadata says."`
+	AuthAudience []string `placeholder:"AUD" help:"What tokens must be for. Default: the public URL."`
+	AuthScopes   []string `placeholder:"SCOPE" help:"Scopes that clients are told to ask for at first."`
+
+	IntrospectClientID   string `name:"introspect-client-id" placeholder:"ID" help:"Ask the only issuer about tokens that are no JWT (RFC 7662), as this client."`
+	IntrospectSecretFile string `name:"introspect-secret-file" placeholder:"FILE" help:"File with the secret of that client."`
+	IntrospectURL        string `name:"introspect-url" placeholder:"URL" help:"Introspection endpoint. Default: what the metadata of the issuer says."`
+
+	APIKeys string `name:"api-keys" placeholder:"FILE" help:"File of API keys, one on a line, as millrace key new makes them. It is read again when it changes."`
+
+	Allow         []string `sep:";" placeholder:"RULE" help:"What callers may use (repeatable): KIND:PATTERN [needs SCOPE,...] [for PRINCIPAL,...], with KIND one of tool, prompt, resource, method. With authentication nothing is allowed that no rule allows."`
+	Deny          []string `sep:";" placeholder:"RULE" help:"What callers may not use, whatever is allowed (repeatable)."`
+	Implies       []string `sep:";" placeholder:"SCOPE=SCOPE,..." help:"Scopes that a scope includes (repeatable)."`
+	ReadOnly      bool     `help:"Serve only tools that their author calls read-only."`
+	NoDestructive bool     `help:"Do not serve tools that may destroy something, by what their author says."`
+}
+
+// apply adds what the flags say to srv. watch, if not nil, is to run beside it.
+func (f *authFlags) apply(srv *server.Server, log logger) (watch func(context.Context), err error) {
+	if srv.Policy, err = f.policy(); err != nil {
+		return nil, usageError{err}
+	}
+	srv.PublicURL, srv.AuthorizationServers, srv.Scopes = f.PublicURL, f.AuthIssuer, f.AuthScopes
+	if len(f.AuthIssuer) == 0 && f.APIKeys == "" {
+		return nil, f.unused()
+	}
+	if srv.Policy == nil {
+		return nil, usageError{errors.New("authentication is on, and no --allow says what its users may use: --allow 'tool:*' allows all tools")}
+	}
+	var verifiers []auth.Verifier
+	var keys *auth.Keys
+	if f.APIKeys != "" {
+		if keys, err = auth.LoadKeys(f.APIKeys); err != nil {
+			return nil, err
+		}
+		verifiers = append(verifiers, keys)
+	}
+	if len(f.AuthIssuer) > 0 {
+		more, err := f.tokens(log)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		verifiers = append(verifiers, more...)
+	}
+	bearer := auth.NewBearer(verifiers...)
+	srv.Auth = bearer
+	if keys == nil {
+		return nil, nil
+	}
+	return func(ctx context.Context) { keys.Watch(ctx, 2*time.Second, log, bearer.Forget) }, nil
+}
+
+// unused finds flags that need others.
+func (f *authFlags) unused() error {
+	for flag, set := range map[string]bool{
+		"auth-jwks": f.AuthJWKS != "", "auth-audience": len(f.AuthAudience) > 0, "introspect-client-id": f.IntrospectClientID != "",
+	} {
+		if set {
+			return usageError{fmt.Errorf("--%s means nothing without --auth-issuer", flag)}
+		}
+	}
+	return nil
+}
+
+// tokens are the verifiers of what issuers give out.
+func (f *authFlags) tokens(log logger) ([]auth.Verifier, error) {
+	audience := f.AuthAudience
+	if len(audience) == 0 && f.PublicURL != "" {
+		audience = []string{f.PublicURL}
+	}
+	if len(audience) == 0 {
+		return nil, errors.New("--auth-issuer needs --public-url (or --auth-audience): tokens for other servers must not pass")
+	}
+	if len(f.AuthIssuer) > 1 && (f.AuthJWKS != "" || f.IntrospectClientID != "") {
+		return nil, errors.New("--auth-jwks and --introspect-client-id are for one --auth-issuer")
+	}
+	cfg := auth.JWTConfig{Audience: audience, Logger: log}
+	for _, url := range f.AuthIssuer {
+		cfg.Issuers = append(cfg.Issuers, auth.Issuer{URL: url, JWKS: f.AuthJWKS})
+	}
+	jwt, err := auth.NewJWT(cfg)
+	if err != nil {
+		return nil, err
+	}
+	verifiers := []auth.Verifier{jwt}
+	if f.IntrospectClientID == "" {
+		return verifiers, nil
+	}
+	secret := ""
+	if f.IntrospectSecretFile != "" {
+		b, err := os.ReadFile(f.IntrospectSecretFile)
+		if err != nil {
+			return nil, err
+		}
+		secret = strings.TrimSpace(string(b))
+	}
+	opaque, err := auth.NewIntrospection(auth.IntrospectionConfig{
+		Issuer: f.AuthIssuer[0], URL: f.IntrospectURL, ClientID: f.IntrospectClientID, ClientSecret: secret, Audience: audience,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return append(verifiers, opaque), nil
+}
+
+// policy reads the rules; nil when there are none.
+func (f *authFlags) policy() (*auth.Policy, error) {
+	if len(f.Allow) == 0 && len(f.Deny) == 0 && !f.ReadOnly && !f.NoDestructive {
+		return nil, nil
+	}
+	p := &auth.Policy{ReadOnly: f.ReadOnly, NoDestructive: f.NoDestructive}
+	for _, list := range []struct {
+		flag  string
+		texts []string
+		rules *[]auth.Rule
+	}{{"allow", f.Allow, &p.Allow}, {"deny", f.Deny, &p.Deny}} {
+		for _, text := range list.texts {
+			r, err := auth.ParseRule(text)
+			if err != nil {
+				return nil, fmt.Errorf("--%s: %w", list.flag, err)
+			}
+			*list.rules = append(*list.rules, r)
+		}
+	}
+	if len(f.Allow) == 0 && f.APIKeys == "" && len(f.AuthIssuer) == 0 {
+		p.Allow = auth.AllowAll().Allow // nobody is asked who he is: the other flags only take away
+	}
+	for _, text := range f.Implies {
+		scope, list, ok := strings.Cut(text, "=")
+		if !ok || scope == "" || list == "" {
+			return nil, fmt.Errorf("--implies: %q: want SCOPE=SCOPE,...", text)
+		}
+		if p.Implies == nil {
+			p.Implies = map[string][]string{}
+		}
+		p.Implies[scope] = append(p.Implies[scope], strings.Split(list, ",")...)
+	}
+	return p, nil
+}

@@ -1,0 +1,31 @@
+package docs_test
+
+import (
+	"log"
+
+	"millrace/server"
+	"millrace/server/auth"
+	"millrace/server/mcp"
+)
+
+func authorized(s *mcp.Server) *server.Server {
+	keys, err := auth.LoadKeys("keys")
+	if err != nil {
+		log.Fatal(err)
+	}
+	tokens, err := auth.NewJWT(auth.JWTConfig{
+		Issuers:  []auth.Issuer{{URL: "https://auth.example.com/realms/main"}},
+		Audience: []string{"https://mcp.example.com/mcp"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv := &server.Server{
+		MCP:                  s,
+		Auth:                 auth.NewBearer(keys, tokens),
+		Policy:               auth.AllowAll(),
+		PublicURL:            "https://mcp.example.com/mcp",
+		AuthorizationServers: []string{"https://auth.example.com/realms/main"},
+	}
+	return srv
+}

@@ -1,0 +1,69 @@
+package auth
+
+import (
+	"errors"
+	"testing"
+)
+
+func (i *issuer) introspection(secret string) *Introspection {
+	i.t.Helper()
+	v, err := NewIntrospection(IntrospectionConfig{Issuer: i.URL, ClientID: "us", ClientSecret: secret, Audience: []string{resource}})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return v
+}
+
+// TestIntrospection holds opaque tokens to the table that signed ones are held to.
+func TestIntrospection(t *testing.T) {
+	i := newIssuer(t)
+	v := i.introspection("s&cret")
+	verify := func(change map[string]any) (*Principal, error) {
+		c := i.claimsOf(change)
+		c["active"] = true
+		i.set(func() { i.opaque["tok"] = c })
+		return v.Verify(t.Context(), "tok")
+	}
+	for name, change := range goodClaims() {
+		if p, err := verify(change); err != nil || p.ID != i.URL+"#ann" || !p.HasScope("read") {
+			t.Errorf("%s: %+v %v", name, p, err)
+		}
+	}
+	if _, err := verify(map[string]any{"iss": nil}); err != nil {
+		t.Errorf("without iss, which is optional here: %v", err)
+	}
+	for name, change := range badClaims() {
+		if change["iss"] == "SLASH" {
+			change["iss"] = i.URL + "/"
+		}
+		if p, err := verify(change); !errors.Is(err, ErrInvalidToken) || p != nil {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+	if _, err := v.Verify(t.Context(), "unknown"); !errors.Is(err, ErrInvalidToken) {
+		t.Errorf("inactive: %v", err)
+	}
+}
+
+// What goes wrong between us and the issuer is not the token's fault.
+func TestIntrospectionFails(t *testing.T) {
+	i := newIssuer(t)
+	if _, err := i.introspection("wrong").Verify(t.Context(), "tok"); err == nil || errors.Is(err, ErrInvalidToken) {
+		t.Errorf("wrong secret: %v", err)
+	}
+	v := i.introspection("s&cret")
+	i.Close()
+	if _, err := v.Verify(t.Context(), "tok"); err == nil || errors.Is(err, ErrInvalidToken) {
+		t.Errorf("issuer away: %v", err)
+	}
+	for name, cfg := range map[string]IntrospectionConfig{
+		"issuer":      {Issuer: "http://as.example.com", ClientID: "us", Audience: []string{resource}},
+		"endpoint":    {Issuer: "https://as.example.com", URL: "http://as.example.com", ClientID: "us", Audience: []string{resource}},
+		"no client":   {Issuer: "https://as.example.com", Audience: []string{resource}},
+		"no audience": {Issuer: "https://as.example.com", ClientID: "us"},
+	} {
+		if _, err := NewIntrospection(cfg); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

@@ -1,0 +1,260 @@
+package auth
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Kind is what kind of thing a caller wants to use.
+type Kind uint8
+
+// The kinds. A method is one that no other kind stands for: subscriptions/listen,
+// tasks/get, logging/setLevel, or one of the author's own.
+const (
+	Tool Kind = iota
+	Prompt
+	Resource
+	Method
+
+	kinds = 4
+)
+
+// String returns "tool", "prompt", "resource" or "method".
+func (k Kind) String() string {
+	if k >= kinds {
+		return "unknown"
+	}
+	return [kinds]string{"tool", "prompt", "resource", "method"}[k]
+}
+
+// Policy says who may use what. What no rule allows is denied: a tool that nobody
+// thought of is not everybody's. A rule of Deny wins over all of Allow. Methods are
+// allowed unless a rule names them, as they give access to nothing by themselves.
+//
+// A Policy must not be changed once it is in use. Any goroutine.
+type Policy struct {
+	Allow, Deny []Rule
+	// Implies are the scopes that a scope includes: {"admin": {"read", "write"}}.
+	// It is followed through any number of steps.
+	Implies map[string][]string
+	// ReadOnly leaves only tools that their author calls read-only, and
+	// NoDestructive removes those that may destroy something: tools do, unless their
+	// author says otherwise. Both go by ToolAnnotations, as the author wrote them.
+	ReadOnly, NoDestructive bool
+
+	once sync.Once
+	all  map[string][]string // Implies, followed to its end
+}
+
+// AllowAll is the policy that lets everybody who is authenticated use everything.
+func AllowAll() *Policy {
+	return &Policy{Allow: []Rule{{Kind: Tool, Pattern: "*"}, {Kind: Prompt, Pattern: "*"}, {Kind: Resource, Pattern: "*"}}}
+}
+
+// AllowsAll reports whether y lets everybody use everything, so that nobody need be
+// asked.
+func (y *Policy) AllowsAll() bool {
+	if y == nil {
+		return true
+	}
+	if len(y.Deny) > 0 || y.ReadOnly || y.NoDestructive {
+		return false
+	}
+	open := map[Kind]bool{Method: true}
+	for _, r := range y.Allow {
+		free := r.Pattern == "*" && len(r.Scopes) == 0 && len(r.Principals) == 0
+		open[r.Kind] = open[r.Kind] && r.Kind != Method || free
+	}
+	return open[Tool] && open[Prompt] && open[Resource] && open[Method]
+}
+
+// Rule names things and who may use them.
+type Rule struct {
+	Kind Kind
+	// Pattern is the name of a tool, prompt or method, or the URI of a resource, in
+	// which "*" stands for any characters.
+	Pattern string
+	// Scopes are all needed. Empty: none is.
+	Scopes []string
+	// Principals are patterns of the IDs that the rule is for. Empty: everybody, who
+	// is not asked for a name on stdio or without authentication.
+	Principals []string
+}
+
+// ParseRule reads a rule as flags and files have it:
+//
+//	kind:pattern [needs scope,scope...] [for principal,principal...]
+//
+// such as "tool:db_* needs db:read,db:write for key:ci-*".
+func ParseRule(s string) (Rule, error) {
+	bad := func(why string) (Rule, error) {
+		return Rule{}, fmt.Errorf("rule %q: %s; want kind:pattern [needs scope,...] [for principal,...]", s, why)
+	}
+	words := strings.Fields(s)
+	if len(words) == 0 {
+		return bad("it is empty")
+	}
+	kind, pattern, ok := strings.Cut(words[0], ":")
+	k := slices.Index([]string{"tool", "prompt", "resource", "method"}, kind)
+	switch {
+	case !ok || k < 0:
+		return bad("a rule begins with tool:, prompt:, resource: or method:")
+	case pattern == "":
+		return bad("the pattern is empty")
+	}
+	r := Rule{Kind: Kind(k), Pattern: pattern}
+	for words = words[1:]; len(words) > 0; words = words[2:] {
+		if len(words) == 1 {
+			return bad(fmt.Sprintf("nothing follows %q", words[0]))
+		}
+		list := strings.Split(words[1], ",")
+		switch {
+		case slices.Contains(list, ""):
+			return bad("a list has an empty entry")
+		case words[0] == "needs" && r.Scopes == nil:
+			r.Scopes = list
+		case words[0] == "for" && r.Principals == nil:
+			r.Principals = list
+		default:
+			return bad(fmt.Sprintf("%q is not expected here", words[0]))
+		}
+	}
+	for _, scope := range r.Scopes {
+		if err := checkScope(scope); err != nil {
+			return bad(err.Error())
+		}
+	}
+	return r, nil
+}
+
+// Decision is what a Policy says.
+type Decision struct {
+	// Allowed: who asks may use it.
+	Allowed bool
+	// Missing are scopes with which it would be allowed; nil when none would help.
+	Missing []string
+}
+
+// Decide says whether p may use a thing. readOnly and destructive are what the
+// author of a tool says of it; they mean nothing for other kinds. It allocates
+// nothing when the answer is yes.
+func (y *Policy) Decide(p *Principal, kind Kind, name string, readOnly, destructive bool) Decision {
+	if y == nil {
+		return Decision{Allowed: true}
+	}
+	if kind == Tool && (y.ReadOnly && !readOnly || y.NoDestructive && destructive && !readOnly) {
+		return Decision{}
+	}
+	for i := range y.Deny {
+		if r := &y.Deny[i]; r.covers(p, kind, name) && y.missing(p, r.Scopes) == nil {
+			return Decision{}
+		}
+	}
+	named := false
+	var d Decision
+	for i := range y.Allow {
+		r := &y.Allow[i]
+		if r.Kind == kind && match(r.Pattern, name) {
+			named = true
+		}
+		if !r.covers(p, kind, name) {
+			continue
+		}
+		missing := y.missing(p, r.Scopes)
+		if missing == nil {
+			return Decision{Allowed: true}
+		}
+		if d.Missing == nil { // of the first rule: one complete set, always the same
+			d.Missing = r.Scopes
+		}
+	}
+	d.Allowed = kind == Method && !named
+	return d
+}
+
+func (r *Rule) covers(p *Principal, kind Kind, name string) bool {
+	return r.Kind == kind && match(r.Pattern, name) && r.isFor(p)
+}
+
+func (r *Rule) isFor(p *Principal) bool {
+	if len(r.Principals) == 0 {
+		return true
+	}
+	for _, pattern := range r.Principals {
+		if match(pattern, p.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// missing returns the first scope of wanted that p does not have; nil when it has
+// all.
+func (y *Policy) missing(p *Principal, wanted []string) []string {
+	for i, w := range wanted {
+		if !y.has(p, w) {
+			return wanted[i : i+1]
+		}
+	}
+	return nil
+}
+
+// has reports whether p has a scope, or one that includes it: servers "MUST account
+// for" hierarchies of scopes (26:basic/authorization, Step-Up Authorization Flow).
+func (y *Policy) has(p *Principal, scope string) bool {
+	if p.local || p.HasScope(scope) {
+		return true
+	}
+	y.once.Do(y.follow)
+	for _, s := range p.Scopes {
+		if slices.Contains(y.all[s], scope) {
+			return true
+		}
+	}
+	return false
+}
+
+// follow finds for every scope all that it includes, through others and circles.
+func (y *Policy) follow() {
+	y.all = make(map[string][]string, len(y.Implies))
+	for scope := range y.Implies {
+		var found []string
+		for next := []string{scope}; len(next) > 0; next = next[1:] {
+			for _, s := range y.Implies[next[0]] {
+				if s != scope && !slices.Contains(found, s) {
+					found = append(found, s)
+					next = append(next, s)
+				}
+			}
+		}
+		y.all[scope] = found
+	}
+}
+
+// match reports whether s is what pattern stands for. It takes at most
+// len(pattern) * len(s) steps.
+func match(pattern, s string) bool {
+	star, back := -1, 0
+	i, j := 0, 0
+	for j < len(s) {
+		switch {
+		case i < len(pattern) && pattern[i] == '*':
+			star, back = i, j
+			i++
+		case i < len(pattern) && pattern[i] == s[j]:
+			i++
+			j++
+		case star >= 0:
+			back++
+			i, j = star+1, back
+		default:
+			return false
+		}
+	}
+	for i < len(pattern) && pattern[i] == '*' {
+		i++
+	}
+	return i == len(pattern)
+}
