@@ -132,7 +132,7 @@ ci: ## everything that a change must pass
 	$(MAKE) lint
 	$(MAKE) race
 	$(MAKE) cover
-	$(MAKE) fuzz FUZZTIME=3s
+	$(MAKE) fuzz FUZZTIME=2s
 	$(MAKE) interop
 	$(MAKE) conformance
 	$(MAKE) load-short

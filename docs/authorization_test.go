@@ -8,6 +8,8 @@ import (
 	"millrace/server/mcp"
 )
 
+var _ = authorized
+
 func authorized(s *mcp.Server) *server.Server {
 	keys, err := auth.LoadKeys("keys")
 	if err != nil {

@@ -31,7 +31,7 @@ type lease struct {
 // a time. end must not block; it may be called when there is nothing to end any
 // more.
 func (cn *connection) lease(g *gate, who *auth.Principal, end func()) {
-	if who.Expires.IsZero() && g.revoker == nil || g.auth == nil {
+	if g.auth == nil || who.Expires.IsZero() && g.revoker == nil {
 		return
 	}
 	g.leases.put(cn, lease{who, end})
