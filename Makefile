@@ -43,10 +43,12 @@ lint: $(LINT) ## gofmt, go vet, golangci-lint at a pinned version, tidy modules
 	$(LINT) run ./...
 	cd benchmarks && $(GO) vet ./... && $(abspath $(LINT)) run -c $(abspath .golangci.yml) ./...
 	cd server/interop && $(GO) vet ./... && $(abspath $(LINT)) run -c $(abspath .golangci.yml) ./...
+	cd server/auth/oidctest && $(GO) vet ./... && $(abspath $(LINT)) run -c $(abspath .golangci.yml) ./...
 	cd $(CONFORMANCE) && $(GO) vet ./... && $(abspath $(LINT)) run -c $(abspath .golangci.yml) ./...
 	$(GO) mod tidy -diff
 	cd benchmarks && $(GO) mod tidy -diff
 	cd server/interop && $(GO) mod tidy -diff
+	cd server/auth/oidctest && $(GO) mod tidy -diff
 	cd $(CONFORMANCE) && $(GO) mod tidy -diff
 	$(GO) mod verify
 
@@ -69,6 +71,13 @@ fuzz: ## every fuzz target for $(FUZZTIME)
 	    cat $(OUT)/fuzz.txt; exit 1; \
 	  done || exit 1; \
 	done
+
+security: ## the authorization matrix, a real OpenID provider, hostile credentials; prints how many combinations
+	@mkdir -p $(OUT)
+	$(GO) test -count=1 -v -run 'Authoriz|ProtectedResource|MalformedCredential|TokenCanary' ./server ./cmd/millrace > $(OUT)/security.txt || (cat $(OUT)/security.txt; exit 1)
+	@grep -E '^(ok|--- )|combinations' $(OUT)/security.txt
+	$(GO) test -count=1 ./server/auth ./server/limit
+	cd server/auth/oidctest && $(GO) test -count=1 -race ./...
 
 interop: ## third-party clients against the real daemon (needs npm for half of them)
 	@command -v npm >/dev/null || echo "npm is not installed: the clients written in JavaScript are NOT run"
@@ -133,8 +142,9 @@ ci: ## everything that a change must pass
 	$(MAKE) race
 	$(MAKE) cover
 	$(MAKE) fuzz FUZZTIME=2s
+	$(MAKE) security
 	$(MAKE) interop
 	$(MAKE) conformance
 	$(MAKE) load-short
 
-.PHONY: help run build test race lint cover fuzz interop conformance load load-short bench bench-full bench-micro bench-compare ts-peer ci
+.PHONY: help run build test race lint cover fuzz interop security conformance load load-short bench bench-full bench-micro bench-compare ts-peer ci
