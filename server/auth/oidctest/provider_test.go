@@ -40,7 +40,7 @@ type provider struct {
 	audience []string
 	opaque   bool
 	lifetime time.Duration
-	keys     []*signingKey // the first signs
+	keys     []*signingKey           // the first signs
 	issued   map[string]*issuedToken // by id
 }
 
