@@ -32,6 +32,7 @@ type gate struct {
 	policy   *auth.Policy
 	resource protectedResource
 	leases   leases
+	rates    *rates // nil: nothing is limited
 	pool     *pool.Pool
 	sessions *session.Registry
 	log      *slog.Logger
@@ -63,6 +64,9 @@ func (g *gate) Opened(l *transport.Link) {
 func (g *gate) Dispatch(r *transport.Request, s transport.Stream) {
 	in := inbound{gate: g, conn: stateOf(r.Link), req: r, stream: s}
 	if in.who = in.knownSender(); in.who == nil && g.recall != nil && !in.recalled() {
+		return
+	}
+	if in.who == nil && !in.admitStranger() {
 		return
 	}
 	if in.who == nil || len(r.Body) > largeBody || in.conn.hasLine() {
@@ -288,6 +292,9 @@ func (in *inbound) request(msg *jsonrpc.Message) {
 	}
 	in.learnMeta(&meta)
 	c := newCall(in, msg, &meta)
+	if in.gate.rates != nil && !in.admitCall(c) {
+		return
+	}
 	if in.isModern(msg, &meta) {
 		in.modern(c)
 	} else {

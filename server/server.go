@@ -60,6 +60,8 @@ type Server struct {
 	// Scopes are what clients are told to ask for at first. Name the few that are
 	// needed to begin: more are asked for when a call needs them.
 	Scopes []string
+	// Limits bound what one caller may do.
+	Limits Limits
 	// Insecure allows to serve other machines without authentication.
 	Insecure bool
 	// AllowedHosts are accepted in the Host header. Default: loopback names on
@@ -266,7 +268,9 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 	}
 	tcfg := transport.Config{
 		Path: s.Path, AllowedHosts: s.AllowedHosts, AllowedOrigins: s.AllowedOrigins, TrustedProxies: s.TrustedProxies,
-		LegacySSE: s.LegacySSE, SilentFor: s.silentFor, Metadata: r.gate.resource.metadata,
+		LegacySSE: s.LegacySSE, SilentFor: s.silentFor,
+		ConnectionsPerAddress: orDefault(s.Limits.ConnectionsPerAddress, defaultConnectionsPerAddress, 0),
+		Metadata:              r.gate.resource.metadata,
 	}
 	if err := s.checkLegacySSE(); err != nil {
 		return nil, err
@@ -337,6 +341,10 @@ func (s *Server) newRunState(ctx context.Context) (*runState, error) {
 	if err != nil {
 		return nil, err
 	}
+	rates, err := newRates(&s.Limits, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	policy := s.Policy
 	if policy.AllowsAll() {
 		policy = nil // lists are then the same for all, and encoded once
@@ -348,7 +356,7 @@ func (s *Server) newRunState(ctx context.Context) (*runState, error) {
 	r.sweeping, r.unsweep = context.WithCancel(context.Background())
 	r.patience, r.cut = context.WithCancel(context.Background())
 	g := &gate{
-		mcp: s.MCP, auth: s.Auth, policy: policy, resource: resource, log: log, maxInFlight: s.MaxInFlight,
+		mcp: s.MCP, auth: s.Auth, policy: policy, resource: resource, rates: rates, log: log, maxInFlight: s.MaxInFlight,
 		trace: log.Enabled(context.Background(), slog.LevelDebug),
 	}
 	g.recall, _ = s.Auth.(auth.Recaller)
@@ -358,6 +366,7 @@ func (s *Server) newRunState(ctx context.Context) (*runState, error) {
 	}
 	g.sessions = session.NewRegistry(session.Config{
 		Keys: keys, Revive: revive, Max: s.MaxSessions, Idle: s.SessionIdle, Unused: unusedSession,
+		MaxPerPrincipal: orDefault(s.Limits.SessionsPerPrincipal, defaultSessionsPerPrincipal, 0),
 		OnCreated: func(_ time.Time, ss *session.Session) {
 			log.Debug("session created", "session", shortID(ss.ID()), "type", ss.Type().String(), "version", ss.Version())
 			g.hooks.sessionCreated(ss)

@@ -22,6 +22,7 @@ type counters struct {
 	overloaded    metrics.Counter
 	unauthorized  metrics.Counter
 	forbidden     metrics.Counter
+	limited       metrics.Counter
 	timeouts      metrics.Counter
 	canceled      metrics.Counter
 	late          metrics.Counter
@@ -119,6 +120,7 @@ type MessageStats struct {
 	Overloaded    uint64 `json:"overloaded"`    // requests refused for want of room
 	Unauthorized  uint64 `json:"unauthorized"`  // requests whose sender could not be identified
 	Forbidden     uint64 `json:"forbidden"`     // calls that the policy refused
+	Limited       uint64 `json:"limited"`       // requests beyond a rate
 	Timeouts      uint64 `json:"timeouts"`      // calls answered at their deadline
 	Canceled      uint64 `json:"canceled"`      // calls whose client went away or changed its mind
 	Late          uint64 `json:"late"`          // results that came after the end of their call
@@ -186,7 +188,8 @@ func (s *Server) Stats() Stats {
 		Connections: ConnectionStats{engine.Active, engine.Accepted, engine.Peak, engine.TurnedAway},
 		Messages: MessageStats{
 			Processed: n.requests.Load(), Notifications: n.notifications.Load(), Errors: n.errors.Load(),
-			Sent: n.sent.Load(), Overloaded: n.overloaded.Load(), Unauthorized: n.unauthorized.Load(), Forbidden: n.forbidden.Load(), Timeouts: n.timeouts.Load(),
+			Sent: n.sent.Load(), Overloaded: n.overloaded.Load(), Unauthorized: n.unauthorized.Load(),
+			Forbidden: n.forbidden.Load(), Limited: n.limited.Load(), Timeouts: n.timeouts.Load(),
 			Canceled: n.canceled.Load(), Late: n.late.Load(), Dropped: engine.Dropped, Malformed: engine.Refused,
 		},
 		Latency:  LatencyStats{lat.Count, lat.Mean, lat.P50, lat.P95, lat.P99, lat.Max},

@@ -235,3 +235,23 @@ func TestTokenCanary(t *testing.T) {
 		t.Error("the log says nothing: this test sees nothing")
 	}
 }
+
+// A caller who asks too often is told when to come back.
+func TestRateLimit(t *testing.T) {
+	d := startDaemon(t, "--demo", "--listen=127.0.0.1:0", "--admin=", "--rate-limit=1/h:3", "--tool-rate=add=1/h:1", "--request-cost=tools/list=2",
+		"--max-connections-per-address=0", "--max-sessions-per-principal=0")
+	url := d.errs.find(t, `endpoint +(http://\S+)`)
+	for i, want := range []string{`"sum":3`, "calls of this tool", "hi", "too many requests"} {
+		tool, args := "add", `{"a":1,"b":2}`
+		if i >= 2 {
+			tool, args = "echo", `{"text":"hi"}`
+		}
+		if got := callTool(t, url, tool, args); !strings.Contains(got, want) {
+			t.Errorf("request %d: %s, want %q", i, got, want)
+		}
+	}
+	d.stop()
+	if code := d.wait(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -51,6 +51,7 @@ type serveCmd struct {
 	WSGreeting     bool     `name:"ws-greeting" help:"Send an initialize request to every new WebSocket, for clients that wait for it."`
 
 	authFlags
+	limitFlags
 	dataFlags
 	toolFlags
 	logFlags
@@ -103,6 +104,9 @@ func (c *serveCmd) server(e *env) (*server.Server, error) {
 		Insecure: c.Insecure, Greeting: c.WSGreeting, LegacySSE: c.LegacySSE,
 	}
 	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if srv.Limits, err = c.limits(); err != nil {
 		return nil, err
 	}
 	if !strings.HasPrefix(c.Path, "/") {

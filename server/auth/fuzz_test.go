@@ -138,7 +138,7 @@ func FuzzRule(f *testing.F) {
 		if r.Pattern == "" || r.Kind >= kinds {
 			t.Fatalf("%q: %+v", s, r)
 		}
-		if got := match(r.Pattern, name); got != (r.Pattern == name) && !strings.Contains(r.Pattern, "*") {
+		if got := Match(r.Pattern, name); got != (r.Pattern == name) && !strings.Contains(r.Pattern, "*") {
 			t.Fatalf("%q matches %q: %v", r.Pattern, name, got)
 		}
 	})

@@ -156,7 +156,7 @@ func (y *Policy) Decide(p *Principal, kind Kind, name string, readOnly, destruct
 	var d Decision
 	for i := range y.Allow {
 		r := &y.Allow[i]
-		if r.Kind == kind && match(r.Pattern, name) {
+		if r.Kind == kind && Match(r.Pattern, name) {
 			named = true
 		}
 		if !r.covers(p, kind, name) {
@@ -175,7 +175,7 @@ func (y *Policy) Decide(p *Principal, kind Kind, name string, readOnly, destruct
 }
 
 func (r *Rule) covers(p *Principal, kind Kind, name string) bool {
-	return r.Kind == kind && match(r.Pattern, name) && r.isFor(p)
+	return r.Kind == kind && Match(r.Pattern, name) && r.isFor(p)
 }
 
 func (r *Rule) isFor(p *Principal) bool {
@@ -183,7 +183,7 @@ func (r *Rule) isFor(p *Principal) bool {
 		return true
 	}
 	for _, pattern := range r.Principals {
-		if match(pattern, p.ID) {
+		if Match(pattern, p.ID) {
 			return true
 		}
 	}
@@ -233,9 +233,9 @@ func (y *Policy) follow() {
 	}
 }
 
-// match reports whether s is what pattern stands for. It takes at most
-// len(pattern) * len(s) steps.
-func match(pattern, s string) bool {
+// Match reports whether s is what pattern stands for, in which "*" is any
+// characters. It takes at most len(pattern) * len(s) steps.
+func Match(pattern, s string) bool {
 	star, back := -1, 0
 	i, j := 0, 0
 	for j < len(s) {

@@ -132,12 +132,12 @@ func TestMatch(t *testing.T) {
 		{"a*", "ba", false}, {"*a", "ba", true}, {"*a", "ab", false}, {"a*c", "abc", true}, {"a*c", "ac", true}, {"a*c", "abcd", false},
 		{"a*b*c", "aXbXbXc", true}, {"a**c", "abc", true}, {"a?c", "abc", false}, {"*.*", "a.b", true}, {"*ab", "aab", true},
 	} {
-		if got := match(tt.pattern, tt.s); got != tt.want {
-			t.Errorf("match(%q, %q) = %v", tt.pattern, tt.s, got)
+		if got := Match(tt.pattern, tt.s); got != tt.want {
+			t.Errorf("Match(%q, %q) = %v", tt.pattern, tt.s, got)
 		}
 	}
 	start := time.Now()
-	if match(strings.Repeat("a*", 64)+"b", strings.Repeat("a", 4096)) {
+	if Match(strings.Repeat("a*", 64)+"b", strings.Repeat("a", 4096)) {
 		t.Error("it matches")
 	}
 	if d := time.Since(start); d > time.Second {

@@ -48,6 +48,9 @@ func New(r Rate, keys int, now time.Time) *Limiter {
 	return l
 }
 
+// Burst is the most that can be allowed at once.
+func (l *Limiter) Burst() int { return int(l.tolerance / l.spacing) }
+
 // Key is what a Limiter counts by. Different strings are different keys, but for
 // one in 2^64.
 type Key uint64

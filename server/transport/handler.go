@@ -8,6 +8,7 @@ import (
 
 	"millrace/codec/http1"
 	"millrace/loop"
+	"millrace/server/limit"
 )
 
 // Listener says what one listen address serves. Its index in Config.Listeners
@@ -45,6 +46,10 @@ type Config struct {
 	// MaxBody is the longest request body that an HTTPHandler reads, in bytes.
 	// Default 4 MiB. On a loop.Engine its own limits hold.
 	MaxBody int
+	// ConnectionsPerAddress is how many connections one address, or one IPv6 /64, may
+	// have open at once; more are told 503. Loopback and TrustedProxies are not
+	// counted. 0: no limit. It does not bound an HTTPHandler.
+	ConnectionsPerAddress int
 	// Metadata is the JSON that GET /.well-known/oauth-protected-resource, alone or
 	// followed by a path, is answered with (RFC 9728). Nil: there is none.
 	Metadata []byte
@@ -58,14 +63,19 @@ type Handler struct {
 	cfg   Config
 	up    Dispatcher
 	guard originGuard
-	sse   sync.Map      // the sessions of LegacySSE: their ids to *sseSession
-	newID func() string // makes their ids: visible ASCII, at least 128 random bits
+	hosts *limit.Counter // nil: connections are not counted by address
+	sse   sync.Map       // the sessions of LegacySSE: their ids to *sseSession
+	newID func() string  // makes their ids: visible ASCII, at least 128 random bits
 }
 
 // NewHandler returns a Handler that hands requests up to d.
 func NewHandler(cfg Config, d Dispatcher) *Handler {
 	cfg = cfg.withDefaults()
-	return &Handler{cfg: cfg, up: d, guard: newOriginGuard(cfg.AllowedHosts, cfg.AllowedOrigins), newID: rand.Text}
+	h := &Handler{cfg: cfg, up: d, guard: newOriginGuard(cfg.AllowedHosts, cfg.AllowedOrigins), newID: rand.Text}
+	if cfg.ConnectionsPerAddress > 0 {
+		h.hosts = limit.NewCounter(cfg.ConnectionsPerAddress)
+	}
+	return h
 }
 
 func (cfg Config) withDefaults() Config {
@@ -105,10 +115,26 @@ func peerOf(c *loop.Conn) *peer { return c.User().(*peer) }
 
 // Opened implements loop.Handler.
 func (h *Handler) Opened(c *loop.Conn) bool {
+	if host, counted := h.counted(c); counted && !h.hosts.Enter(host) {
+		return false
+	}
 	p := &peer{host: h, conn: c}
 	c.SetUser(p)
 	p.openLink(&Link{Protocol: HTTP, Remote: c.RemoteAddr()})
 	return true
+}
+
+// counted is whose connection c is, if that is counted. It is asked again at the
+// end, so that an idle connection need not remember it.
+func (h *Handler) counted(c *loop.Conn) (host netip.Prefix, ok bool) {
+	if h.hosts == nil {
+		return host, false
+	}
+	ap, err := netip.ParseAddrPort(c.RemoteAddr())
+	if a := ap.Addr().Unmap(); err != nil || a.IsLoopback() || isTrusted(a, h.cfg.TrustedProxies) {
+		return host, false
+	}
+	return limit.Host(c.RemoteAddr())
 }
 
 // openLink makes l the Link of the connection.
@@ -134,6 +160,9 @@ func (p *peer) relink(l *Link) {
 // Closed implements loop.Handler.
 func (h *Handler) Closed(c *loop.Conn, why error) {
 	p := peerOf(c)
+	if host, counted := h.counted(c); counted {
+		h.hosts.Leave(host)
+	}
 	if p.sse != nil {
 		p.sse.close()
 	}

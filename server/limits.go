@@ -1,0 +1,208 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"millrace/codec/jsonrpc"
+	"millrace/server/auth"
+	"millrace/server/limit"
+	"millrace/server/transport"
+)
+
+// Limits bound what one caller may do, so that the others get their share. The
+// zero Limits are the defaults that the comments name.
+type Limits struct {
+	// Requests is how many requests each principal may send, and who is anonymous from
+	// each address (an IPv6 /64 counts as one). Credentials that are not known yet
+	// count too, by address: each costs a signature or a question to an issuer. More
+	// are answered 429, or -32003 (2026-07-28: -31003) with retryAfterMs. Default: no
+	// limit.
+	Requests limit.Rate
+	// Tools are how many calls of tools all callers together may make; the first that
+	// matches counts.
+	Tools []ToolLimit
+	// Costs are what a request counts for in Requests: by method, or "tool:" and the
+	// name of a tool. Default 1. A cost above the burst can never be paid: it is an
+	// error at start.
+	Costs map[string]int
+	// ConnectionsPerAddress is how many connections one address may have open, not
+	// counting loopback and trusted proxies. Default 1,024; negative: no limit.
+	ConnectionsPerAddress int
+	// SessionsPerPrincipal is how many legacy sessions one principal may have, not
+	// counting anonymous ones. Default 1,000; negative: no limit.
+	SessionsPerPrincipal int
+}
+
+// ToolLimit is a rate for tools by name.
+type ToolLimit struct {
+	// Pattern is a name, in which "*" stands for any characters. Each tool has the
+	// rate for itself.
+	Pattern string
+	Rate    limit.Rate
+}
+
+const (
+	defaultConnectionsPerAddress = 1024
+	defaultSessionsPerPrincipal  = 1000
+
+	// How many callers and tools a limiter remembers, at 16 bytes each.
+	limitedCallers = 64 << 10
+	limitedTools   = 4 << 10
+
+	codeRateLimited       = -32003
+	codeRateLimitedModern = -31003
+)
+
+// orDefault resolves a limit where 0 stands for the default and less for none.
+func orDefault(n, def, none int) int {
+	switch {
+	case n == 0:
+		return def
+	case n < 0:
+		return none
+	}
+	return n
+}
+
+// rates are the limiters of a gate.
+type rates struct {
+	callers *limit.Limiter
+	tools   []toolRate
+	costs   map[string]int
+}
+
+type toolRate struct {
+	pattern string
+	calls   *limit.Limiter
+}
+
+// newRates says what is wrong with l, or returns nil when nothing is limited.
+func newRates(l *Limits, now time.Time) (*rates, error) {
+	if err := l.Requests.Check(); err != nil {
+		return nil, fmt.Errorf("rate of requests: %w", err)
+	}
+	r := &rates{callers: limit.New(l.Requests, limitedCallers, now), costs: l.Costs}
+	for what, cost := range l.Costs {
+		if cost < 1 || r.callers != nil && cost > r.callers.Burst() {
+			return nil, fmt.Errorf("cost %d of %s: it must be from 1 to the burst of the rate", cost, what)
+		}
+	}
+	for _, t := range l.Tools {
+		if err := errors.Join(t.Rate.Check(), emptyPattern(t.Pattern)); err != nil {
+			return nil, fmt.Errorf("rate of tool %q: %w", t.Pattern, err)
+		}
+		r.tools = append(r.tools, toolRate{t.Pattern, limit.New(t.Rate, limitedTools, now)})
+	}
+	if r.callers == nil && len(r.tools) == 0 {
+		return nil, nil
+	}
+	return r, nil
+}
+
+func emptyPattern(p string) error {
+	if p == "" {
+		return errors.New("the pattern is empty")
+	}
+	return nil
+}
+
+// caller is whom a request of who on a connection counts for.
+func (r *rates) caller(who *auth.Principal, l *transport.Link) limit.Key {
+	if !who.IsAnonymous() {
+		return r.callers.Key(who.ID)
+	}
+	host, ok := limit.Host(l.Remote)
+	if !ok {
+		return r.callers.Key("@" + l.Remote)
+	}
+	return r.callers.Key("@" + host.String())
+}
+
+// admitStranger counts a request whose credential has yet to be judged. It is false
+// when the request has been answered: there were too many from its address.
+func (in *inbound) admitStranger() bool {
+	r := in.gate.rates
+	if r == nil || r.callers == nil {
+		return true
+	}
+	ok, wait := r.callers.Allow(r.caller(nil, in.conn.link), 1, time.Now())
+	if !ok {
+		in.failWith(in.gate.tooMany(wait), nil, rateError(in.headerIsModern(), "requests", wait))
+	}
+	return ok
+}
+
+// admitCall counts a call for its caller and its tool. It is false when the call has
+// been answered: there were too many. stdio is the user's own process, which only the
+// rates of tools bound.
+func (in *inbound) admitCall(c *call) bool {
+	r := in.gate.rates
+	tool := ""
+	if c.mcp.Method == methodCallTool {
+		tool, _ = jsonrpc.Unquote(c.mcp.Meta.Name())
+	}
+	if r.callers != nil && in.conn.link.Protocol != transport.Stdio {
+		if ok, wait := r.callers.Allow(r.caller(in.who, in.conn.link), r.cost(c.mcp.Method, tool), c.started); !ok {
+			in.refuseRate(c, "requests", wait)
+			return false
+		}
+	}
+	if tool == "" {
+		return true
+	}
+	for _, t := range r.tools {
+		if !auth.Match(t.pattern, tool) {
+			continue
+		}
+		if ok, wait := t.calls.Allow(t.calls.Key(tool), 1, c.started); !ok {
+			in.refuseRate(c, "calls of this tool", wait)
+			return false
+		}
+		break
+	}
+	return true
+}
+
+func (r *rates) cost(method, tool string) int {
+	if len(r.costs) == 0 {
+		return 1
+	}
+	if n := r.costs["tool:"+tool]; n > 0 && tool != "" {
+		return n
+	}
+	return max(1, r.costs[method])
+}
+
+func (in *inbound) refuseRate(c *call, what string, wait time.Duration) {
+	c.reject(in, in.gate.tooMany(wait), rateError(c.modern || in.headerIsModern() || c.mcp.Meta.ProtocolVersion != nil, what, wait))
+}
+
+// tooMany is the answer to a request beyond a rate (RFC 6585, section 4).
+func (g *gate) tooMany(wait time.Duration) transport.Response {
+	g.counters.limited.Inc()
+	return transport.Response{Status: 429, RetryAfter: max(1, int((wait+time.Second-1)/time.Second))}
+}
+
+func rateError(modern bool, what string, wait time.Duration) *jsonrpc.Error {
+	e := &jsonrpc.Error{
+		Code: codeRateLimited, Message: "too many " + what + ": try again later",
+		Data: errorData{Type: "rate_limited", RetryAfterMs: max(1, int((wait+time.Millisecond-1)/time.Millisecond))},
+	}
+	if modern {
+		e.Code = codeRateLimitedModern
+	}
+	return e
+}
+
+// ParseToolLimit reads a limit as flags have it: "db_*=10/s:20".
+func ParseToolLimit(s string) (ToolLimit, error) {
+	pattern, rate, ok := strings.Cut(s, "=")
+	if !ok || pattern == "" {
+		return ToolLimit{}, fmt.Errorf("tool rate %q: want TOOL=RATE, such as db_*=10/s", s)
+	}
+	r, err := limit.ParseRate(rate)
+	return ToolLimit{pattern, r}, err
+}
