@@ -1,7 +1,10 @@
 package docs_test
 
 import (
+	"context"
 	"log"
+	"log/slog"
+	"time"
 
 	"millrace/server"
 	"millrace/server/auth"
@@ -29,5 +32,6 @@ func authorized(s *mcp.Server) *server.Server {
 		PublicURL:            "https://mcp.example.com/mcp",
 		AuthorizationServers: []string{"https://auth.example.com/realms/main"},
 	}
+	go keys.Watch(context.Background(), 2*time.Second, slog.Default())
 	return srv
 }

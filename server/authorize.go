@@ -94,80 +94,71 @@ func (r *protectedResource) challenge(code string, scopes []string) string {
 
 // authorized asks the policy whether the caller may make the call, whatever its
 // era and transport. It is false when the call has been refused.
+//
+// What a caller may not use, whatever its scopes, does not exist for it: package
+// mcp, which hides it from lists too, answers as for any unknown name.
 func (in *inbound) authorized(c *call) bool {
-	for _, use := range in.gate.uses(c) {
-		d := in.gate.policy.Decide(in.who, use.kind, use.name, use.readOnly, use.destructive)
-		switch {
-		case d.Allowed:
-		case d.Missing != nil:
-			in.insufficient(c, use, d.Missing)
+	y := in.gate.policy
+	if in.gate.methodRules {
+		if d := y.Decide(in.who, auth.Method, c.mcp.Method, false, false); !d.Allowed {
+			in.forbid(c, auth.Method, c.mcp.Method, d.Missing)
 			return false
-		case use.kind == auth.Method:
-			in.refuseUse(c, use)
-			return false
-		default:
-			// What a caller may not use does not exist for it: package mcp, which hides
-			// it from lists too, answers as for any unknown name.
 		}
+	}
+	kind, name, ok := used(c)
+	if !ok {
+		return true
+	}
+	readOnly, destructive := false, false
+	if kind == auth.Tool {
+		readOnly, destructive = in.gate.mcp.Effects(name)
+	}
+	if d := y.Decide(in.who, kind, name, readOnly, destructive); !d.Allowed && d.Missing != nil {
+		in.forbid(c, kind, name, d.Missing)
+		return false
 	}
 	return true
 }
 
-// use is one thing that a call wants to use.
-type use struct {
-	kind                  auth.Kind
-	name                  string
-	readOnly, destructive bool
-}
-
-// uses are the things that a call is about, by its method and params.
-func (g *gate) uses(c *call) []use {
-	name := func(kind auth.Kind, raw []byte) []use {
-		s, _ := jsonrpc.Unquote(raw)
-		return []use{{kind: kind, name: s}}
-	}
+// used is what a call is about, by its method and params; ok is false when that is
+// the method alone.
+func used(c *call) (kind auth.Kind, name string, ok bool) {
+	var raw []byte
 	switch c.mcp.Method {
 	case methodCallTool:
-		u := name(auth.Tool, c.mcp.Meta.Name())
-		u[0].readOnly, u[0].destructive = g.mcp.Effects(u[0].name)
-		return u
+		kind, raw = auth.Tool, c.mcp.Meta.Name()
 	case "prompts/get":
-		return name(auth.Prompt, jsonrpc.Member(c.mcp.Params, "name"))
+		kind, raw = auth.Prompt, jsonrpc.Member(c.mcp.Params, "name")
 	case "resources/read", "resources/subscribe", "resources/unsubscribe":
-		return name(auth.Resource, jsonrpc.Member(c.mcp.Params, "uri"))
+		kind, raw = auth.Resource, jsonrpc.Member(c.mcp.Params, "uri")
 	case "completion/complete":
 		ref := jsonrpc.Member(c.mcp.Params, "ref")
-		if n := jsonrpc.Member(ref, "name"); n != nil {
-			return name(auth.Prompt, n)
+		if kind, raw = auth.Prompt, jsonrpc.Member(ref, "name"); raw == nil {
+			kind, raw = auth.Resource, jsonrpc.Member(ref, "uri")
 		}
-		return name(auth.Resource, jsonrpc.Member(ref, "uri"))
+	default:
+		return 0, "", false
 	}
-	return []use{{kind: auth.Method, name: c.mcp.Method}}
+	name, _ = jsonrpc.Unquote(raw)
+	return kind, name, true
 }
 
-// insufficient answers that more scopes are needed, with one complete challenge:
-// "servers SHOULD include all scopes required for the current operation"
-// (26:basic/authorization, Scope Challenge Handling).
-func (in *inbound) insufficient(c *call, u use, scopes []string) {
-	e := &jsonrpc.Error{
-		Code:    codeUnauthorized,
-		Message: fmt.Sprintf("%s %q needs the scope %s", u.kind, u.name, strings.Join(scopes, " ")),
-		Data:    errorData{Type: "insufficient_scope", Scopes: scopes},
+// forbid answers that the caller may not use something; scopes, if not nil, are
+// those that would change it. There is one complete challenge: "servers SHOULD
+// include all scopes required for the current operation" (26:basic/authorization,
+// Scope Challenge Handling).
+func (in *inbound) forbid(c *call, kind auth.Kind, name string, scopes []string) {
+	r := transport.Response{Status: 403}
+	e := &jsonrpc.Error{Code: codeUnauthorized, Data: errorData{Type: "forbidden"}}
+	what := kind.String() + " " + quote([]byte(name))
+	if scopes == nil {
+		e.Message = what + " is not allowed for this caller"
+	} else {
+		e.Message = what + " needs the scope " + strings.Join(scopes, " ")
+		e.Data = errorData{Type: "insufficient_scope", Scopes: scopes}
+		r.Challenge = in.gate.resource.challenge("insufficient_scope", scopes)
 	}
-	in.forbid(c, transport.Response{Status: 403, Challenge: in.gate.resource.challenge("insufficient_scope", scopes)}, e)
-}
-
-// refuseUse answers that no scope would help.
-func (in *inbound) refuseUse(c *call, u use) {
-	e := &jsonrpc.Error{
-		Code: codeUnauthorized, Message: fmt.Sprintf("%s %q is not allowed for this caller", u.kind, u.name),
-		Data: errorData{Type: "forbidden"},
-	}
-	in.forbid(c, transport.Response{Status: 403}, e)
-}
-
-func (in *inbound) forbid(c *call, r transport.Response, e *jsonrpc.Error) {
-	if c.modern {
+	if c.modern || in.headerIsModern() || c.mcp.Meta.ProtocolVersion != nil {
 		e.Code = codeUnauthorizedModern
 	}
 	in.gate.counters.forbidden.Inc()
@@ -190,5 +181,5 @@ func (s *Server) checkPolicy() error {
 	if s.Auth != nil && s.Policy == nil {
 		return errors.New("authentication is on, and nothing says what its users may use: set Server.Policy, to auth.AllowAll() for everything (--allow 'tool:*')")
 	}
-	return nil
+	return s.Policy.Check()
 }

@@ -313,9 +313,6 @@ func (in *inbound) listen(c *call, plan mcp.Plan) {
 		c.refuse(in, err)
 		return
 	}
-	if !in.conn.shared() {
-		in.conn.lease(in.gate, in.who, func() { c.endListen(authorizationOver) })
-	}
 	if plan.Class == mcp.ClassInline {
 		c.listen()
 		return
@@ -356,8 +353,13 @@ func (c *call) listen() {
 	c.ending.Unlock()
 	if gone {
 		sub.Close()
-	} else if c.conn.endsListens() {
+		return
+	}
+	if c.conn.endsListens() {
 		c.endListen("server is shutting down")
+	}
+	if !c.conn.shared() { // only now: before, there was nothing to end
+		c.conn.lease(c.gate, c.who, func() { c.endListen(authorizationOver) })
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"millrace/codec/jsonrpc"
@@ -30,17 +31,21 @@ type gate struct {
 	recall   auth.Recaller // auth, if it is one
 	revoker  auth.Revoker  // auth, if it is one
 	policy   *auth.Policy
+	judging  atomic.Int64 // requests on workers whose credential is not known yet
+	judges   int64        // most of them
 	resource protectedResource
 	leases   leases
 	rates    *rates // nil: nothing is limited
-	pool     *pool.Pool
-	sessions *session.Registry
-	log      *slog.Logger
-	counters counters
-	hooks    *hookRunner
-	calls    deadlines
-	waits    waits
-	logs     session.ReplayBudget // of what sessions keep for clients that come back
+
+	methodRules bool // the policy has rules for methods
+	pool        *pool.Pool
+	sessions    *session.Registry
+	log         *slog.Logger
+	counters    counters
+	hooks       *hookRunner
+	calls       deadlines
+	waits       waits
+	logs        session.ReplayBudget // of what sessions keep for clients that come back
 
 	metas metaTable
 
@@ -92,7 +97,13 @@ type inbound struct {
 // shared connection queues up behind it, so that a cancellation never overtakes
 // the request it means. One worker reads the line of a connection, in order.
 func (g *gate) moveAway(in *inbound) {
+	if in.who == nil && g.judging.Add(1) > g.judges {
+		g.judging.Add(-1)
+		in.overloaded(errJudging)
+		return
+	}
 	if err := in.conn.depart(g.maxInFlight); err != nil {
+		in.judged()
 		in.overloaded(err)
 		return
 	}
@@ -103,9 +114,22 @@ func (g *gate) moveAway(in *inbound) {
 	}
 	if err := g.pool.Submit(pool.Blocking, &in.conn.owner, lineReader{in.conn}); err != nil {
 		for in := in.conn.nextInLine(); in != nil; in = in.conn.nextInLine() {
+			in.judged()
 			in.overloaded(err)
 			in.conn.arrive()
 		}
+	}
+}
+
+// errJudging is why a request with an unknown credential is refused: others are
+// being looked at, which may wait for an issuer. They must not take the workers
+// that tools run on.
+var errJudging = errors.New("too many credentials to verify")
+
+// judged makes room for another credential, if in has waited for its own.
+func (in *inbound) judged() {
+	if in.who == nil {
+		in.gate.judging.Add(-1)
 	}
 }
 
@@ -128,6 +152,7 @@ func (in *inbound) Run() {
 	defer in.conn.arrive()
 	if in.who == nil {
 		who, err := in.gate.identify(in)
+		in.judged()
 		if err != nil {
 			in.unauthorized(err)
 			return

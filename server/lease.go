@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -35,9 +37,25 @@ func (cn *connection) lease(g *gate, who *auth.Principal, end func()) {
 		return
 	}
 	g.leases.put(cn, lease{who, end})
-	if cn.isClosed() { // Closed has found no lease to drop
+	switch {
+	case cn.isClosed(): // Closed has found no lease to drop
 		g.leases.drop(cn)
+	case g.ended(who, time.Now()): // while it was opened
+		g.leases.drop(cn)
+		end()
 	}
+}
+
+// ended reports whether the authorization of who has ended. A Revoker is somebody
+// else's code.
+func (g *gate) ended(who *auth.Principal, now time.Time) (over bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			g.log.Error("authenticator panicked", "type", fmt.Sprintf("%T", v))
+			over = true
+		}
+	}()
+	return !who.Expires.IsZero() && !now.Before(who.Expires) || g.revoker != nil && g.revoker.Revoked(who)
 }
 
 func (l *leases) put(cn *connection, held lease) {
@@ -56,18 +74,28 @@ func (l *leases) drop(cn *connection) {
 	delete(l.of, cn)
 }
 
-// sweep ends what is over at now.
+// sweepLeases ends what is over at now. It asks outside of the lock, which event
+// loops take.
 func (g *gate) sweepLeases(now time.Time) {
-	var over []lease
-	g.leases.mu.Lock()
-	for cn, l := range g.leases.of {
-		if expired := !l.who.Expires.IsZero() && !now.Before(l.who.Expires); expired || g.revoker != nil && g.revoker.Revoked(l.who) {
-			over = append(over, l)
-			delete(g.leases.of, cn)
+	for cn, l := range g.leases.all() {
+		if g.ended(l.who, now) {
+			g.leases.dropOf(cn, l.who)
+			l.end()
 		}
 	}
-	g.leases.mu.Unlock()
-	for _, l := range over {
-		l.end()
+}
+
+// dropOf forgets the lease of a connection, unless it is another one's by now.
+func (l *leases) dropOf(cn *connection, who *auth.Principal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[cn].who == who {
+		delete(l.of, cn)
 	}
+}
+
+func (l *leases) all() map[*connection]lease {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.of)
 }

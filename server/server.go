@@ -359,6 +359,7 @@ func (s *Server) newRunState(ctx context.Context) (*runState, error) {
 		mcp: s.MCP, auth: s.Auth, policy: policy, resource: resource, rates: rates, log: log, maxInFlight: s.MaxInFlight,
 		trace: log.Enabled(context.Background(), slog.LevelDebug),
 	}
+	g.methodRules = policy != nil && policy.NamesMethods()
 	g.recall, _ = s.Auth.(auth.Recaller)
 	g.revoker, _ = s.Auth.(auth.Revoker)
 	if g.maxInFlight == 0 {
@@ -396,6 +397,7 @@ func (r *runState) serve() {
 	}
 	g.hooks = newHookRunner(r.cfg.Hooks, r.log)
 	g.pool = pool.New(pool.Config{CPUWorkers: cpus(), BlockingWorkers: r.cfg.Workers, Queue: r.cfg.Queue, Logger: r.log})
+	g.judges = max(1, int64(g.pool.Stats().Blocking.Limit)/8)
 	g.calls.start()
 	r.cfg.MCP.LimitTasks(max(1, g.pool.Stats().Blocking.Limit/2))
 	r.cfg.MCP.ResumeTasks()

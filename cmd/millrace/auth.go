@@ -24,7 +24,7 @@ type authFlags struct {
 	IntrospectSecretFile string `name:"introspect-secret-file" placeholder:"FILE" help:"File with the secret of that client."`
 	IntrospectURL        string `name:"introspect-url" placeholder:"URL" help:"Introspection endpoint. Default: what the metadata of the issuer says."`
 
-	APIKeys string `name:"api-keys" placeholder:"FILE" help:"File of API keys, one on a line, as millrace key new makes them. It is read again when it changes."`
+	APIKeys *string `name:"api-keys" placeholder:"FILE" help:"File of API keys, one on a line, as millrace key new makes them. It is read again when it changes."`
 
 	Allow         []string `sep:";" placeholder:"RULE" help:"What callers may use (repeatable): KIND:PATTERN [needs SCOPE,...] [for PRINCIPAL,...], with KIND one of tool, prompt, resource, method. With authentication nothing is allowed that no rule allows."`
 	Deny          []string `sep:";" placeholder:"RULE" help:"What callers may not use, whatever is allowed (repeatable)."`
@@ -38,17 +38,19 @@ func (f *authFlags) apply(srv *server.Server, log logger) (watch func(context.Co
 	if srv.Policy, err = f.policy(); err != nil {
 		return nil, usageError{err}
 	}
-	srv.PublicURL, srv.AuthorizationServers, srv.Scopes = f.PublicURL, f.AuthIssuer, f.AuthScopes
-	if len(f.AuthIssuer) == 0 && f.APIKeys == "" {
+	if !f.authenticates() {
 		return nil, f.unused()
+	}
+	if srv.PublicURL = f.PublicURL; f.PublicURL != "" {
+		srv.AuthorizationServers, srv.Scopes = f.AuthIssuer, f.AuthScopes
 	}
 	if srv.Policy == nil {
 		return nil, usageError{errors.New("authentication is on, and no --allow says what its users may use: --allow 'tool:*' allows all tools")}
 	}
 	var verifiers []auth.Verifier
 	var keys *auth.Keys
-	if f.APIKeys != "" {
-		if keys, err = auth.LoadKeys(f.APIKeys); err != nil {
+	if f.APIKeys != nil {
+		if keys, err = auth.LoadKeys(*f.APIKeys); err != nil {
 			return nil, err
 		}
 		verifiers = append(verifiers, keys)
@@ -60,21 +62,29 @@ func (f *authFlags) apply(srv *server.Server, log logger) (watch func(context.Co
 		}
 		verifiers = append(verifiers, more...)
 	}
-	bearer := auth.NewBearer(verifiers...)
-	srv.Auth = bearer
+	srv.Auth = auth.NewBearer(verifiers...)
 	if keys == nil {
 		return nil, nil
 	}
-	return func(ctx context.Context) { keys.Watch(ctx, 2*time.Second, log, bearer.Forget) }, nil
+	return func(ctx context.Context) { keys.Watch(ctx, 2*time.Second, log) }, nil
 }
 
-// unused finds flags that need others.
+// authenticates reports whether callers are asked who they are.
+func (f *authFlags) authenticates() bool { return len(f.AuthIssuer) > 0 || f.APIKeys != nil }
+
+// unused finds flags that mean nothing without authentication: who has set one
+// believes that there is some. A variable that is set and empty is such a flag too.
 func (f *authFlags) unused() error {
+	if v, set := os.LookupEnv("MILLRACE_AUTH_ISSUER"); set && v == "" {
+		return usageError{errors.New("MILLRACE_AUTH_ISSUER is set, and empty: nobody would be asked who he is; unset it if that is meant")}
+	}
 	for flag, set := range map[string]bool{
-		"auth-jwks": f.AuthJWKS != "", "auth-audience": len(f.AuthAudience) > 0, "introspect-client-id": f.IntrospectClientID != "",
+		"public-url": f.PublicURL != "", "auth-jwks": f.AuthJWKS != "", "auth-audience": len(f.AuthAudience) > 0,
+		"auth-scopes": len(f.AuthScopes) > 0, "introspect-client-id": f.IntrospectClientID != "", "introspect-url": f.IntrospectURL != "",
+		"introspect-secret-file": f.IntrospectSecretFile != "", "implies": len(f.Implies) > 0,
 	} {
 		if set {
-			return usageError{fmt.Errorf("--%s means nothing without --auth-issuer", flag)}
+			return usageError{fmt.Errorf("--%s means nothing without authentication: --api-keys or --auth-issuer", flag)}
 		}
 	}
 	return nil
@@ -84,7 +94,7 @@ func (f *authFlags) unused() error {
 func (f *authFlags) tokens(log logger) ([]auth.Verifier, error) {
 	audience := f.AuthAudience
 	if len(audience) == 0 && f.PublicURL != "" {
-		audience = []string{f.PublicURL}
+		audience = []string{strings.TrimSuffix(f.PublicURL, "/")} // as clients are told it
 	}
 	if len(audience) == 0 {
 		return nil, errors.New("--auth-issuer needs --public-url (or --auth-audience): tokens for other servers must not pass")
@@ -137,10 +147,13 @@ func (f *authFlags) policy() (*auth.Policy, error) {
 			if err != nil {
 				return nil, fmt.Errorf("--%s: %w", list.flag, err)
 			}
+			if !f.authenticates() && (len(r.Scopes) > 0 || len(r.Principals) > 0) {
+				return nil, fmt.Errorf("--%s %q: without authentication (--api-keys, --auth-issuer) nobody has a scope or a name", list.flag, text)
+			}
 			*list.rules = append(*list.rules, r)
 		}
 	}
-	if len(f.Allow) == 0 && f.APIKeys == "" && len(f.AuthIssuer) == 0 {
+	if len(f.Allow) == 0 && !f.authenticates() {
 		p.Allow = auth.AllowAll().Allow // nobody is asked who he is: the other flags only take away
 	}
 	for _, text := range f.Implies {
@@ -153,5 +166,20 @@ func (f *authFlags) policy() (*auth.Policy, error) {
 		}
 		p.Implies[scope] = append(p.Implies[scope], strings.Split(list, ",")...)
 	}
-	return p, nil
+	return p, p.Check()
+}
+
+// describe says who may come in, for people.
+func (f *authFlags) describe() string {
+	var ways []string
+	if f.APIKeys != nil {
+		ways = append(ways, "API keys of "+*f.APIKeys)
+	}
+	for _, url := range f.AuthIssuer {
+		ways = append(ways, "tokens of "+url)
+	}
+	if len(ways) == 0 {
+		return "everybody who can connect, without authentication"
+	}
+	return strings.Join(ways, ", ")
 }

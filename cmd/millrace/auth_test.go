@@ -119,7 +119,13 @@ func TestAuthFlags(t *testing.T) {
 		"introspection endpoint": {[]string{issuer, public, "--allow=tool:*", "--introspect-client-id=us", "--introspect-url=http://as.example.com"}, exitUsage, "https"},
 		"bad rule":               {[]string{"--allow=echo"}, exitUsage, "tool:"},
 		"bad denial":             {[]string{"--deny=tool:"}, exitUsage, "--deny"},
-		"bad implication":        {[]string{"--read-only", "--implies=a"}, exitUsage, "--implies"},
+		"bad implication":        {[]string{"--api-keys=" + keys, "--allow=tool:*", "--implies=a"}, exitUsage, "--implies"},
+		"implication of nobody":  {[]string{"--read-only", "--implies=a=b"}, exitUsage, "--implies"},
+		"public URL of nobody":   {[]string{"--public-url=https://mcp.example.com/mcp"}, exitUsage, "--public-url"},
+		"scopes of nobody":       {[]string{"--allow=tool:* needs a"}, exitUsage, "without authentication"},
+		"denied by scope":        {[]string{"--api-keys=" + keys, "--allow=tool:*", "--deny=tool:a needs b"}, exitUsage, "let in"},
+		"empty key file":         {[]string{"--api-keys=", "--allow=tool:*"}, exitFailure, "API keys"},
+		"empty issuer":           {[]string{"--auth-issuer=", public, "--allow=tool:*"}, exitUsage, ""},
 		"no key file":            {[]string{"--api-keys=/none/keys", "--allow=tool:*"}, exitFailure, "/none/keys"},
 		"scope":                  {[]string{issuer, public, "--allow=tool:*", "--auth-scopes=*"}, exitFailure, "wildcard"},
 		"open bind":              {[]string{"--read-only", "--listen=0.0.0.0:0"}, exitFailure, "--insecure"},
@@ -132,6 +138,20 @@ func TestAuthFlags(t *testing.T) {
 		if code != tt.code || !strings.Contains(lastLine(stderr), tt.want) {
 			t.Errorf("%s: exit code %d, %q; want %d and %q", name, code, lastLine(stderr), tt.code, tt.want)
 		}
+	}
+}
+
+// A variable that should have held the name of a file, and is empty, is no reason
+// to ask nobody.
+func TestEmptyVariable(t *testing.T) {
+	for name, want := range map[string]string{"MILLRACE_API_KEYS": "API keys", "MILLRACE_AUTH_ISSUER": "empty"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "")
+			code, _, stderr := program(t, "", "serve", "--admin=", "--listen=127.0.0.1:0", "--allow=tool:*")
+			if code == exitOK || !strings.Contains(lastLine(stderr), want) {
+				t.Errorf("exit code %d, %q, want %q", code, lastLine(stderr), want)
+			}
+		})
 	}
 }
 

@@ -186,6 +186,7 @@ func (c *serveCmd) announce(e *env, srv *server.Server) {
 		fmt.Fprintf(w, "admin      http://%s/stats\n", a)
 	}
 	st := srv.Stats()
+	fmt.Fprintf(w, "access     %s\n", c.describe())
 	fmt.Fprintf(w, "loops      %d, GOMAXPROCS %d\n", st.Loops, st.GOMAXPROCS)
 	fmt.Fprintf(w, "workers    %d blocking, %d cpu, queue %d each\n", st.Pool.Blocking.Limit, st.Pool.CPU.Limit, c.Queue)
 	fmt.Fprintf(w, "limits     %d connections, %d sessions, %d bytes a message, %s a tool\n",

@@ -64,13 +64,7 @@ type Keys struct {
 type keyTable struct {
 	byHash map[tokenKey]*apiKey
 	byName map[string]*Principal // by ID
-	stamp  keyStamp
-}
-
-// keyStamp tells one state of a file from another.
-type keyStamp struct {
-	size     int64
-	modified time.Time
+	sum    tokenKey              // of the file
 }
 
 type apiKey struct {
@@ -96,9 +90,8 @@ func LoadKeys(path string) (*Keys, error) {
 // Len is how many keys there are.
 func (k *Keys) Len() int { return len(k.set.Load().byHash) }
 
-// Reload reads the file again, if it has changed, and reports whether it had. On
-// an error the old keys stay. Who remembers what the keys have said, as Bearer
-// does, must forget it then.
+// Reload reads the file again, and reports whether it has changed. On an error, also
+// when there is no file, the old keys stay.
 func (k *Keys) Reload() (changed bool, err error) {
 	f, err := os.Open(k.path)
 	if err != nil {
@@ -108,10 +101,6 @@ func (k *Keys) Reload() (changed bool, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return false, fmt.Errorf("API keys: %w", err)
-	}
-	stamp := keyStamp{info.Size(), info.ModTime()}
-	if old := k.set.Load(); old != nil && old.stamp == stamp {
-		return false, nil
 	}
 	if mode := info.Mode().Perm(); mode&0o022 != 0 {
 		return false, fmt.Errorf("API keys: %s has mode %#o, which lets other users add keys: run chmod 644 %s", k.path, mode, k.path)
@@ -123,11 +112,18 @@ func (k *Keys) Reload() (changed bool, err error) {
 	if len(text) > maxKeyFile {
 		return false, fmt.Errorf("API keys: %s is longer than %d bytes", k.path, maxKeyFile)
 	}
+	sum := keyOf(text) // the time of a file may stand still
+	if old := k.set.Load(); old != nil && old.sum == sum {
+		return false, nil
+	}
 	table, err := parseKeyFile(text)
 	if err != nil {
 		return false, fmt.Errorf("API keys: %s: %w", k.path, err)
 	}
-	table.stamp = stamp
+	table.sum = sum
+	for _, key := range table.byHash {
+		key.who.keys = k
+	}
 	if old := k.set.Load(); old != nil {
 		table.keepFrom(old)
 	}
@@ -135,9 +131,8 @@ func (k *Keys) Reload() (changed bool, err error) {
 	return true, nil
 }
 
-// Watch calls Reload every d until ctx ends, and changed after each change. An
-// error is logged once for each state of the file.
-func (k *Keys) Watch(ctx context.Context, d time.Duration, log *slog.Logger, changed func()) {
+// Watch calls Reload every d until ctx ends. An error is logged once.
+func (k *Keys) Watch(ctx context.Context, d time.Duration, log *slog.Logger) {
 	t := time.NewTicker(d)
 	defer t.Stop()
 	last := ""
@@ -155,7 +150,6 @@ func (k *Keys) Watch(ctx context.Context, d time.Duration, log *slog.Logger, cha
 			last = ""
 			if did {
 				log.Info("API keys have changed", "keys", k.Len())
-				changed()
 			}
 		}
 	}
@@ -180,10 +174,7 @@ func (k *Keys) Verify(_ context.Context, token string) (*Principal, error) {
 // Revoked reports whether p came from a key that is not in the file any more, or
 // not as it was.
 func (k *Keys) Revoked(p *Principal) bool {
-	if !strings.HasPrefix(p.ID, "key:") {
-		return false
-	}
-	return k.set.Load().byName[p.ID] != p
+	return p.keys == k && k.set.Load().byName[p.ID] != p
 }
 
 // keepFrom takes over the principals of keys that are as they were: who came with

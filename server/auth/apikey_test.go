@@ -121,26 +121,21 @@ func TestAPIKeysWatch(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		stamp = stamp.Add(time.Second) // two writes may fall into one tick of the file system's clock
-		if err := os.Chtimes(path, stamp, stamp); err != nil {
+		if err := os.Chtimes(path, stamp, stamp); err != nil { // as some deployments do
 			t.Fatal(err)
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		changes := 0
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go k.Watch(ctx, time.Second, slog.New(slog.DiscardHandler), func() { changes++ })
-		step := func(text string, want int) {
+		go k.Watch(ctx, time.Second, slog.New(slog.DiscardHandler))
+		step := func(text string) {
 			t.Helper()
 			write(text)
 			time.Sleep(3 * time.Second)
 			synctest.Wait()
-			if changes != want {
-				t.Errorf("%d changes, want %d", changes, want)
-			}
 		}
-		step(line1+"\n"+line3, 1)
+		step(line1 + "\n" + line3)
 		if k.Revoked(ci) || !k.Revoked(ops) {
 			t.Errorf("revoked: ci %v, ops %v; want ops alone", k.Revoked(ci), k.Revoked(ops))
 		}
@@ -150,15 +145,15 @@ func TestAPIKeysWatch(t *testing.T) {
 		if _, err := k.Verify(t.Context(), key3); err != nil {
 			t.Errorf("a new key: %v", err)
 		}
-		step("broken", 1)
+		step("broken")
 		if _, err := k.Verify(t.Context(), key3); err != nil {
 			t.Errorf("behind a broken file: %v", err)
 		}
-		step(line1+" scope=admin\n"+line3, 2)
+		step(line1 + " scope=admin\n" + line3)
 		if !k.Revoked(ci) {
 			t.Error("a key with other scopes still has its old ones")
 		}
-		if k.Revoked(&Principal{ID: "https://as.example.com#ann"}) {
+		if k.Revoked(&Principal{ID: "https://as.example.com#ann"}) || k.Revoked(&Principal{ID: "key:other", keys: new(Keys)}) {
 			t.Error("a principal of another verifier is revoked")
 		}
 	})

@@ -36,8 +36,9 @@ type Verifier interface {
 // Bearer is an Authenticator for bearer tokens (RFC 6750, section 2.1). It
 // remembers what its verifiers have said: who holds a good token for a minute or
 // until the token ends, and that a token is bad for ten seconds, so that neither a
-// busy client nor a flood of bad tokens costs a signature for every request. A
-// revoked token therefore works for up to a minute. Any goroutine.
+// busy client nor a flood of bad tokens costs a signature for every request. A token
+// that its issuer has revoked therefore works for up to a minute; verifiers that
+// have a method Revoked(*Principal) bool are asked each time. Any goroutine.
 type Bearer struct {
 	verifiers []Verifier
 	good, bad *tokenCache
@@ -113,7 +114,7 @@ func (b *Bearer) Recall(authorization []byte) (*Principal, error) {
 
 func (b *Bearer) recall(key *tokenKey) (*Principal, error) {
 	now := b.now()
-	if r, ok := b.good.get(key, now); ok {
+	if r, ok := b.good.get(key, now); ok && !b.Revoked(r.who) {
 		return r.who, nil
 	}
 	r, _ := b.bad.get(key, now)
@@ -130,7 +131,7 @@ func (b *Bearer) Revoked(p *Principal) bool {
 	return false
 }
 
-// Forget drops what is remembered of all tokens: keys have been withdrawn.
+// Forget drops what is remembered of all tokens.
 func (b *Bearer) Forget() {
 	b.good.clear()
 	b.bad.clear()
@@ -144,11 +145,11 @@ func bearerToken[T string | []byte](authorization T) (T, error) {
 	if len(authorization) == 0 {
 		return none, ErrUnauthenticated
 	}
-	if len(authorization) <= len(scheme) || !strings.EqualFold(string(authorization[:len(scheme)]), scheme) ||
-		authorization[len(scheme)] != ' ' {
+	if len(authorization) < len(scheme) || !strings.EqualFold(string(authorization[:len(scheme)]), scheme) ||
+		len(authorization) > len(scheme) && authorization[len(scheme)] != ' ' {
 		return none, fmt.Errorf("%w: the Authorization header holds no bearer token", ErrUnauthenticated)
 	}
-	token := authorization[len(scheme)+1:]
+	token := authorization[len(scheme):]
 	for len(token) > 0 && token[0] == ' ' {
 		token = token[1:]
 	}

@@ -46,8 +46,8 @@ func TestBearerCredentials(t *testing.T) {
 	}{
 		{"Bearer tok", nil}, {"bearer tok", nil}, {"BEARER   tok", nil}, {"Bearer a.b-c_d~e+f/g==", nil},
 		{"", ErrUnauthenticated}, {"Basic dTpw", ErrUnauthenticated}, {"tok", ErrUnauthenticated}, {"Bearertok", ErrUnauthenticated},
-		{"Bearer", ErrUnauthenticated}, {"Bearer\ttok", ErrUnauthenticated}, {"mcp.auth.tok", ErrUnauthenticated},
-		{"Bearer ", ErrMalformed}, {"Bearer a b", ErrMalformed}, {"Bearer a,b", ErrMalformed}, {"Bearer ==", ErrMalformed},
+		{"Bearer\ttok", ErrUnauthenticated}, {"mcp.auth.tok", ErrUnauthenticated},
+		{"Bearer", ErrMalformed}, {"bearer", ErrMalformed}, {"Bearer ", ErrMalformed}, {"Bearer a b", ErrMalformed}, {"Bearer a,b", ErrMalformed}, {"Bearer ==", ErrMalformed},
 		{"Bearer a=b", ErrMalformed}, {"Bearer a\x00", ErrMalformed}, {"Bearer \"a\"", ErrMalformed}, {"Bearer é", ErrMalformed},
 		{"Bearer " + strings.Repeat("a", MaxToken-1), nil},
 		{"Bearer " + strings.Repeat("a", MaxToken), nil},

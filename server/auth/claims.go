@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -15,14 +17,66 @@ const leeway = time.Minute
 // claims is what we read of a token, whether it came signed (RFC 7519, RFC 9068)
 // or was told by introspection (RFC 7662): both are held to the same rules.
 type claims struct {
-	Issuer    string      `json:"iss"`
-	Subject   string      `json:"sub"`
-	Audience  oneOrMore   `json:"aud"`
-	Expires   numericDate `json:"exp"`
-	NotBefore numericDate `json:"nbf"`
-	IssuedAt  numericDate `json:"iat"`
-	Scope     string      `json:"scope"`
-	Scp       scopeList   `json:"scp"` // as some issuers name it
+	Issuer, Subject               string
+	Audience                      oneOrMore
+	Expires, NotBefore, IssuedAt  numericDate
+	Scope                         string
+	Scp                           scopeList // as some issuers name it
+	active                        bool      // of introspection
+	typ, tokenType                string    // of introspection
+	hasCodeHash, hasAccessTokHash bool      // an ID token has them
+}
+
+// UnmarshalJSON implements json.Unmarshaler. Names are taken as they are: for
+// encoding/json "Sub" and "\u017fub" would be sub too, and the last one of two would
+// win. "The Claim Names within a JWT Claims Set MUST be unique" (RFC 7519, section
+// 4).
+func (c *claims) UnmarshalJSON(b []byte) error {
+	into := map[string]any{
+		"iss": &c.Issuer, "sub": &c.Subject, "aud": &c.Audience, "exp": &c.Expires, "nbf": &c.NotBefore, "iat": &c.IssuedAt,
+		"scope": &c.Scope, "scp": &c.Scp, "active": &c.active, "typ": &c.typ, "token_type": &c.tokenType,
+	}
+	return eachMember(b, func(name string, value json.RawMessage) error {
+		switch name {
+		case "c_hash":
+			c.hasCodeHash = true
+		case "at_hash":
+			c.hasAccessTokHash = true
+		}
+		if to := into[name]; to != nil {
+			return json.Unmarshal(value, to)
+		}
+		return nil
+	})
+}
+
+// eachMember calls f for every member of an object, and refuses one that comes
+// twice.
+func eachMember(b []byte, f func(name string, value json.RawMessage) error) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("not an object")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := t.(string)
+		if seen[name] {
+			return fmt.Errorf("a member comes twice")
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return err
+		}
+		if err := f(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // audience is which tokens are for us.
@@ -80,6 +134,8 @@ func (c *claims) principal(issuer string, aud audience, now time.Time) (*Princip
 		return nil, invalid("it is not valid yet")
 	case !c.IssuedAt.IsZero() && now.Add(leeway).Before(c.IssuedAt.Time):
 		return nil, invalid("it was issued in the future")
+	case c.hasCodeHash || c.hasAccessTokHash:
+		return nil, invalid("it is an ID token")
 	case c.Subject == "" || len(c.Subject) > maxSubject:
 		return nil, invalid("it has no usable subject")
 	}

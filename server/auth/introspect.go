@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,11 +27,12 @@ type IntrospectionConfig struct {
 // server about each (RFC 7662). What it answers is held to the same rules as a
 // JWT. Any goroutine.
 type Introspection struct {
-	cfg  IntrospectionConfig
-	aud  audience
-	now  func() time.Time
-	f    *fetcher
-	busy chan struct{} // a place for each question that may be asked at once
+	cfg   IntrospectionConfig
+	aud   audience
+	now   func() time.Time
+	f     *fetcher
+	found atomic.Pointer[foundEndpoint]
+	busy  chan struct{} // a place for each question that may be asked at once
 }
 
 // maxQuestions is how many tokens are asked about at once.
@@ -59,20 +61,13 @@ func NewIntrospection(cfg IntrospectionConfig) (*Introspection, error) {
 	}, nil
 }
 
-// introspected is the answer of the endpoint.
-type introspected struct {
-	Active bool `json:"active"`
-	claims
-	ClientID string `json:"client_id"`
-}
-
 // Verify implements Verifier.
 func (v *Introspection) Verify(ctx context.Context, token string) (*Principal, error) {
 	select {
 	case v.busy <- struct{}{}:
 		defer func() { <-v.busy }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	default: // who waits here holds a worker
+		return nil, errors.New("introspection: too many tokens are being asked about")
 	}
 	endpoint, err := v.endpoint(ctx)
 	if err != nil {
@@ -86,12 +81,18 @@ func (v *Introspection) Verify(ctx context.Context, token string) (*Principal, e
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	// RFC 6749, section 2.3.1: both are form-encoded first.
 	req.SetBasicAuth(url.QueryEscape(v.cfg.ClientID), url.QueryEscape(v.cfg.ClientSecret))
-	var a introspected
+	var a claims
 	if err := v.f.do(req, &a); err != nil {
 		return nil, fmt.Errorf("introspection: %w", err)
 	}
-	if !a.Active {
+	if !a.active {
 		return nil, invalid("its issuer says that it is not active")
+	}
+	for _, kind := range []string{a.typ, a.tokenType} {
+		switch strings.ToLower(kind) {
+		case "refresh", "refresh_token", "offline", "id", "id_token":
+			return nil, invalid("it is no access token")
+		}
 	}
 	if a.Issuer == "" {
 		a.Issuer = v.cfg.Issuer // optional here: it was asked itself
@@ -99,11 +100,14 @@ func (v *Introspection) Verify(ctx context.Context, token string) (*Principal, e
 	return a.principal(v.cfg.Issuer, v.aud, v.now())
 }
 
-// endpoint is asked for each time: an answer is remembered by Bearer, and the
-// metadata of an issuer may change.
+// endpoint is where to ask. What the issuer's metadata says is remembered for as
+// long as its keys would be.
 func (v *Introspection) endpoint(ctx context.Context) (string, error) {
 	if v.cfg.URL != "" {
 		return v.cfg.URL, nil
+	}
+	if f := v.found.Load(); f != nil && v.now().Sub(f.at) < refreshEvery {
+		return f.url, nil
 	}
 	m, err := discover(ctx, v.f, v.cfg.Issuer)
 	if err != nil {
@@ -112,5 +116,12 @@ func (v *Introspection) endpoint(ctx context.Context) (string, error) {
 	if m.Introspection == "" {
 		return "", fmt.Errorf("%s names no introspection_endpoint", v.cfg.Issuer)
 	}
+	v.found.Store(&foundEndpoint{m.Introspection, v.now()})
 	return m.Introspection, nil
+}
+
+// foundEndpoint is what metadata said at some time.
+type foundEndpoint struct {
+	url string
+	at  time.Time
 }

@@ -67,3 +67,22 @@ func TestIntrospectionFails(t *testing.T) {
 		}
 	}
 }
+
+// A refresh token that its issuer calls active is no access token.
+func TestIntrospectedKinds(t *testing.T) {
+	i := newIssuer(t)
+	v := i.introspection("s&cret")
+	for kind, good := range map[string]bool{"": true, "Bearer": true, "Refresh": false, "ID": false, "Offline": false} {
+		c := i.claimsOf(map[string]any{"active": true, "typ": kind})
+		i.set(func() { i.opaque["tok"] = c })
+		if _, err := v.Verify(t.Context(), "tok"); (err == nil) != good {
+			t.Errorf("typ %q: %v", kind, err)
+		}
+	}
+	for range maxQuestions {
+		v.busy <- struct{}{}
+	}
+	if _, err := v.Verify(t.Context(), "tok"); err == nil || errors.Is(err, ErrInvalidToken) {
+		t.Errorf("beside %d questions: %v", maxQuestions, err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -161,7 +162,7 @@ func (i *issuer) sign(m jwt.SigningMethod, header map[string]any, key any, chang
 // verifier trusts i.
 func (i *issuer) verifier() *JWT {
 	i.t.Helper()
-	v, err := NewJWT(JWTConfig{Issuers: []Issuer{{URL: i.URL}}, Audience: []string{resource}})
+	v, err := NewJWT(JWTConfig{Issuers: []Issuer{{URL: i.URL}}, Audience: []string{resource}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		i.t.Fatal(err)
 	}

@@ -36,7 +36,10 @@ type keySet struct {
 // twice a minute at most, because anybody can make up a kid.
 func (s *keySet) find(ctx context.Context, kid, alg string) (*verifyKey, error) {
 	k, age := s.lookup(kid, alg)
-	if k != nil && age < refreshEvery {
+	if k != nil && age < staleFor {
+		if age >= refreshEvery {
+			s.begin() // and nobody waits for an issuer that may hang
+		}
 		return k, nil
 	}
 	err := s.refresh(ctx)
@@ -69,26 +72,28 @@ func (s *keySet) lookup(kid, alg string) (*verifyKey, time.Duration) {
 // refresh fetches the set, unless that was tried a moment ago; a fetch that runs
 // already is waited for. It returns an error when there is no set to be used.
 func (s *keySet) refresh(ctx context.Context) error {
-	s.mu.Lock()
-	if s.busy == nil {
-		if s.now().Sub(s.tried) < refreshPause {
-			defer s.mu.Unlock()
-			return s.unusable()
+	if busy := s.begin(); busy != nil {
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		s.tried, s.busy = s.now(), make(chan struct{})
-		// Not bound to ctx: the next who asks wants the answer too.
-		go s.run()
-	}
-	busy := s.busy
-	s.mu.Unlock()
-	select {
-	case <-busy:
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unusable()
+}
+
+// begin begins a fetch, if none runs and none was tried a moment ago. It returns
+// what is closed at the end of the one that runs; nil when there is none.
+func (s *keySet) begin() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy == nil && s.now().Sub(s.tried) >= refreshPause {
+		s.tried, s.busy = s.now(), make(chan struct{})
+		go s.run() // not bound to who asks: the next one wants the answer too
+	}
+	return s.busy
 }
 
 // unusable is why there are no keys. Under mu.

@@ -254,3 +254,47 @@ func TestJWTConfig(t *testing.T) {
 		}
 	}
 }
+
+// Names of claims are taken as they are, and come once: "Sub" is no subject.
+func TestClaimNames(t *testing.T) {
+	i := newIssuer(t)
+	v := i.verifier()
+	p, err := v.Verify(t.Context(), i.token("ec", map[string]any{"Sub": "eve", "\u017fub": "eve", "SCOPE": "admin", "Exp": 1, "AUD": "x"}))
+	if err != nil || p.ID != i.URL+"#ann" || p.HasScope("admin") {
+		t.Errorf("%+v %v", p, err)
+	}
+	if _, err := v.Verify(t.Context(), i.token("ec", map[string]any{"sub": nil, "Sub": "eve"})); !errors.Is(err, ErrInvalidToken) {
+		t.Errorf("no subject: %v", err)
+	}
+	var c claims
+	if err := c.UnmarshalJSON([]byte(`{"sub":"ann","sub":"eve"}`)); err == nil {
+		t.Errorf("a claim that comes twice: %+v", c)
+	}
+	for _, claim := range []string{"at_hash", "c_hash"} {
+		if _, err := v.Verify(t.Context(), i.token("ec", map[string]any{claim: "x"})); !errors.Is(err, ErrInvalidToken) {
+			t.Errorf("an ID token, by %s: %v", claim, err)
+		}
+	}
+}
+
+// TestHungIssuer: while a fetch hangs, keys that are old and usable are used at
+// once.
+func TestHungIssuer(t *testing.T) {
+	i := newIssuer(t)
+	v, now := withClock(i.verifier(), i.URL)
+	token := i.token("ec", nil)
+	if _, err := v.Verify(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	stuck := make(chan struct{})
+	defer close(stuck)
+	v.issuers[i.URL].keys.fetch = func(context.Context) ([]*verifyKey, error) { <-stuck; return nil, errors.New("late") }
+	*now = now.Add(refreshEvery)
+	start := time.Now()
+	if _, err := v.Verify(t.Context(), token); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}

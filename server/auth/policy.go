@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -30,8 +31,10 @@ func (k Kind) String() string {
 }
 
 // Policy says who may use what. What no rule allows is denied: a tool that nobody
-// thought of is not everybody's. A rule of Deny wins over all of Allow. Methods are
-// allowed unless a rule names them, as they give access to nothing by themselves.
+// thought of is not everybody's. Of the rules of Allow that match, those with the
+// most telling pattern decide, of which one must be satisfied. A rule of Deny wins
+// over all of Allow. Methods are allowed unless a rule names them, as they give
+// access to nothing by themselves.
 //
 // A Policy must not be changed once it is in use. Any goroutine.
 type Policy struct {
@@ -62,12 +65,38 @@ func (y *Policy) AllowsAll() bool {
 	if len(y.Deny) > 0 || y.ReadOnly || y.NoDestructive {
 		return false
 	}
-	open := map[Kind]bool{Method: true}
+	open := map[Kind]bool{}
 	for _, r := range y.Allow {
-		free := r.Pattern == "*" && len(r.Scopes) == 0 && len(r.Principals) == 0
-		open[r.Kind] = open[r.Kind] && r.Kind != Method || free
+		if len(r.Scopes) > 0 || len(r.Principals) > 0 {
+			return false
+		}
+		open[r.Kind] = open[r.Kind] || r.Pattern == "*"
 	}
-	return open[Tool] && open[Prompt] && open[Resource] && open[Method]
+	return open[Tool] && open[Prompt] && open[Resource]
+}
+
+// Check says what is wrong with y.
+func (y *Policy) Check() error {
+	if y == nil {
+		return nil
+	}
+	for _, r := range y.Deny {
+		if len(r.Scopes) > 0 {
+			return fmt.Errorf("a rule that denies %s:%s needs scopes: who lacks them would be let in; deny nothing, and allow it with the scopes", r.Kind, r.Pattern)
+		}
+	}
+	for _, r := range slices.Concat(y.Allow, y.Deny) {
+		if r.Pattern == "" || r.Kind >= kinds {
+			return fmt.Errorf("rule %s:%s: it has no kind or no pattern", r.Kind, r.Pattern)
+		}
+	}
+	return nil
+}
+
+// NamesMethods reports whether a rule is about methods.
+func (y *Policy) NamesMethods() bool {
+	isMethod := func(r Rule) bool { return r.Kind == Method }
+	return slices.ContainsFunc(y.Allow, isMethod) || slices.ContainsFunc(y.Deny, isMethod)
 }
 
 // Rule names things and who may use them.
@@ -137,45 +166,100 @@ type Decision struct {
 	Missing []string
 }
 
+// maxJudged is the longest name that is judged, in bytes; longer ones are denied.
+const maxJudged = 8 << 10
+
 // Decide says whether p may use a thing. readOnly and destructive are what the
-// author of a tool says of it; they mean nothing for other kinds. It allocates
-// nothing when the answer is yes.
+// author of a tool says of it; they mean nothing for other kinds. A URI is judged as
+// it is and as it reads when its escapes are decoded, and must pass both ways; with
+// "." or ".." for a segment it passes neither. Decide allocates nothing for what has
+// no escapes when the answer is yes.
 func (y *Policy) Decide(p *Principal, kind Kind, name string, readOnly, destructive bool) Decision {
-	if y == nil {
+	switch {
+	case y == nil:
 		return Decision{Allowed: true}
-	}
-	if kind == Tool && (y.ReadOnly && !readOnly || y.NoDestructive && destructive && !readOnly) {
+	case len(name) > maxJudged:
 		return Decision{}
+	case kind == Tool && (y.ReadOnly && !readOnly || y.NoDestructive && destructive && !readOnly):
+		return Decision{}
+	case kind == Resource:
+		return y.decideURI(p, name)
 	}
-	for i := range y.Deny {
-		if r := &y.Deny[i]; r.covers(p, kind, name) && y.missing(p, r.Scopes) == nil {
+	return y.decide(p, kind, name)
+}
+
+func (y *Policy) decideURI(p *Principal, uri string) Decision {
+	decoded := uri
+	if strings.Contains(uri, "%") {
+		var err error
+		if decoded, err = url.PathUnescape(uri); err != nil {
 			return Decision{}
 		}
 	}
-	named := false
-	var d Decision
+	if hasDots(decoded) {
+		return Decision{}
+	}
+	d := y.decide(p, Resource, uri)
+	if d.Allowed && decoded != uri {
+		return y.decide(p, Resource, decoded)
+	}
+	return d
+}
+
+// hasDots reports whether a segment of a URI is "." or "..".
+func hasDots(uri string) bool {
+	if !strings.Contains(uri, "/.") {
+		return false
+	}
+	for segment := range strings.SplitSeq(uri, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+func (y *Policy) decide(p *Principal, kind Kind, name string) Decision {
+	for i := range y.Deny {
+		if r := &y.Deny[i]; r.denies(kind, name) && r.isFor(p) {
+			return Decision{}
+		}
+	}
+	// The rules with the most telling pattern decide: one for db_drop is meant to
+	// narrow one for db_*.
+	best := -1
+	for i := range y.Allow {
+		if r := &y.Allow[i]; r.Kind == kind && Match(r.Pattern, name) {
+			best = max(best, r.weight())
+		}
+	}
+	d := Decision{Allowed: kind == Method && best < 0}
 	for i := range y.Allow {
 		r := &y.Allow[i]
-		if r.Kind == kind && Match(r.Pattern, name) {
-			named = true
-		}
-		if !r.covers(p, kind, name) {
+		if r.Kind != kind || r.weight() != best || !Match(r.Pattern, name) || !r.isFor(p) {
 			continue
 		}
-		missing := y.missing(p, r.Scopes)
-		if missing == nil {
+		if y.hasAll(p, r.Scopes) {
 			return Decision{Allowed: true}
 		}
 		if d.Missing == nil { // of the first rule: one complete set, always the same
 			d.Missing = r.Scopes
 		}
 	}
-	d.Allowed = kind == Method && !named
 	return d
 }
 
-func (r *Rule) covers(p *Principal, kind Kind, name string) bool {
-	return r.Kind == kind && Match(r.Pattern, name) && r.isFor(p)
+// weight tells which of two patterns says more: the one with more characters that
+// are not stars, and of two the one without.
+func (r *Rule) weight() int {
+	stars := strings.Count(r.Pattern, "*")
+	return 2*(len(r.Pattern)-stars) + 1 - min(stars, 1)
+}
+
+// denies reports whether r, a rule of Deny, is about a thing. A directory goes with
+// what is in it.
+func (r *Rule) denies(kind Kind, name string) bool {
+	return r.Kind == kind && (Match(r.Pattern, name) || kind == Resource && !strings.HasSuffix(name, "/") && Match(r.Pattern, name+"/"))
 }
 
 func (r *Rule) isFor(p *Principal) bool {
@@ -190,15 +274,13 @@ func (r *Rule) isFor(p *Principal) bool {
 	return false
 }
 
-// missing returns the first scope of wanted that p does not have; nil when it has
-// all.
-func (y *Policy) missing(p *Principal, wanted []string) []string {
-	for i, w := range wanted {
-		if !y.has(p, w) {
-			return wanted[i : i+1]
+func (y *Policy) hasAll(p *Principal, scopes []string) bool {
+	for _, s := range scopes {
+		if !y.has(p, s) {
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // has reports whether p has a scope, or one that includes it: servers "MUST account

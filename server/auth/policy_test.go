@@ -42,6 +42,22 @@ func TestPolicy(t *testing.T) {
 		{"", "db:read", Tool, "db_secret", false, ""},
 		{"", "writer", Tool, "db_get", true, ""},
 		{"", "admin", Tool, "db_get", true, ""},
+		// The more telling rule narrows the other.
+		{"", "db:read", Tool, "db_drop", false, "db:write db:admin"},
+		{"", "db:read db:write", Tool, "db_drop", false, "db:write db:admin"},
+		{"", "admin", Tool, "db_drop", true, ""},
+		// Escapes change nothing, nor do segments that lead elsewhere.
+		{"", "", Resource, "docs://%70rivate/a", false, ""},
+		{"", "", Resource, "docs://private%2fa", false, ""},
+		{"", "", Resource, "docs://%2570rivate/a", true, ""}, // is %70rivate, and nobody decodes it twice
+		{"", "", Resource, "docs://p%61ge", true, ""},
+		{"", "", Resource, "docs://a/../private/x", false, ""},
+		{"", "", Resource, "docs://a/%2e%2e/private/x", false, ""},
+		{"", "", Resource, "docs://a/./x", false, ""},
+		{"", "", Resource, "docs://a/.b", true, ""},
+		{"", "", Resource, "docs://%zz", false, ""},
+		{"", "", Resource, "docs://private", false, ""}, // lists what is in it
+		{"", "", Resource, "docs://" + strings.Repeat("a", maxJudged), false, ""},
 		{"", "b", Tool, "db_get", false, "db:read"},
 		{"key:ops", "", Tool, "ops_restart", true, ""},
 		{"key:ops2", "", Tool, "ops_restart", false, ""},
@@ -155,5 +171,43 @@ func TestDecideAllocates(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestPolicyCheck(t *testing.T) {
+	for name, y := range map[string]*Policy{
+		"denied by scope": {Deny: rules(t, "tool:drop needs admin")},
+		"no pattern":      {Allow: []Rule{{Kind: Tool}}},
+		"no kind":         {Deny: []Rule{{Kind: kinds, Pattern: "*"}}},
+	} {
+		if y.Check() == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if err := AllowAll().Check(); err != nil {
+		t.Error(err)
+	}
+	if err := (*Policy)(nil).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAllowsAll(t *testing.T) {
+	y := AllowAll()
+	if !y.AllowsAll() || !(*Policy)(nil).AllowsAll() {
+		t.Error("AllowAll does not allow all")
+	}
+	for name, other := range map[string]*Policy{
+		"nothing":   {},
+		"read-only": {Allow: y.Allow, ReadOnly: true},
+		"denial":    {Allow: y.Allow, Deny: rules(t, "tool:x")},
+		"a scope":   {Allow: append(rules(t, "tool:* needs a"), y.Allow[1:]...)},
+		"somebody":  {Allow: append(rules(t, "tool:* for a"), y.Allow[1:]...)},
+		"narrowed":  {Allow: append(rules(t, "tool:x needs a"), y.Allow...)},
+		"a method":  {Allow: append(rules(t, "method:x needs a"), y.Allow...)},
+	} {
+		if other.AllowsAll() {
+			t.Errorf("%s: allows all", name)
+		}
 	}
 }

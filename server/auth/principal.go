@@ -20,7 +20,8 @@ type Principal struct {
 	// Expires is when the credential ends; the zero time means never.
 	Expires time.Time
 
-	local bool // see Local
+	local bool  // see Local
+	keys  *Keys // that have let the principal in
 }
 
 // Local is the user who has started this process and talks to it over its standard

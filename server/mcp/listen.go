@@ -178,7 +178,7 @@ func (s *Server) grant(ctx context.Context, req *SubscriptionsListenRequest) (No
 			return granted, err
 		}
 		for _, id := range asked.TaskIDs {
-			if s.tasks.known(ctx, id, req.Extra.Principal.ID) {
+			if _, err := s.task(ctx, req.caller(), id); err == nil {
 				granted.TaskIDs = append(granted.TaskIDs, id)
 			}
 		}

@@ -222,21 +222,45 @@ func (f *frame[T, P]) ofTask(c *Call, id *string) (Request, *jsonrpc.Error) {
 
 func handleGetTask(ctx context.Context, _ string, request Request) (Result, error) {
 	req := request.(*ServerRequest[*GetTaskParams])
-	r, err := req.Session.server.tasks.get(ctx, req.Params.TaskID, req.Extra.Principal.ID)
+	r, err := req.Session.server.task(ctx, req.caller(), req.Params.TaskID)
 	if err != nil {
 		return nil, err
 	}
 	return &TaskResult{Task: r}, nil
 }
 
+// task finds a task of its principal's. What came of a tool is for who may use the
+// tool: a token with fewer scopes must not read it.
+func (s *Server) task(ctx context.Context, c *Caller, id string) (*TaskRecord, error) {
+	r, err := s.tasks.get(ctx, id, c.Principal.ID)
+	if err == nil && !s.mayToolNamed(c, r.Tool) {
+		return nil, errUnknownTask(id)
+	}
+	return r, err
+}
+
+func (s *Server) mayTask(ctx context.Context, c *Caller, id string) error {
+	if s.guard.Load() == nil {
+		return nil
+	}
+	_, err := s.task(ctx, c, id)
+	return err
+}
+
 func handleUpdateTask(ctx context.Context, _ string, request Request) (Result, error) {
 	req := request.(*ServerRequest[*UpdateTaskParams])
+	if err := req.Session.server.mayTask(ctx, req.caller(), req.Params.TaskID); err != nil {
+		return nil, err
+	}
 	err := req.Session.server.tasks.update(ctx, req.Params.TaskID, req.Extra.Principal.ID, req.Params.InputResponses)
 	return &emptyResult{}, err
 }
 
 func handleCancelTask(ctx context.Context, _ string, request Request) (Result, error) {
 	req := request.(*ServerRequest[*CancelTaskParams])
+	if err := req.Session.server.mayTask(ctx, req.caller(), req.Params.TaskID); err != nil {
+		return nil, err
+	}
 	err := req.Session.server.tasks.cancel(ctx, req.Params.TaskID, req.Extra.Principal.ID)
 	return &emptyResult{}, err
 }

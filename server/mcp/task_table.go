@@ -332,11 +332,6 @@ func (tt *taskTable) find(id, principal string) (*taskRun, error) {
 	return tt.lost[id].run, nil
 }
 
-func (tt *taskTable) known(ctx context.Context, id, principal string) bool {
-	_, err := tt.get(ctx, id, principal)
-	return err == nil
-}
-
 func (tt *taskTable) get(ctx context.Context, id, principal string) (*TaskRecord, error) {
 	t, err := tt.find(id, principal)
 	if err != nil {

@@ -58,13 +58,23 @@ func (s *Server) mayTool(c *Caller, t *Tool) bool {
 }
 
 // Effects tells whether the author of a tool calls it read-only, and whether it may
-// destroy something, which is so when nobody says otherwise. A tool that does not
-// exist does neither.
+// destroy something, which is so when nobody says otherwise. Nobody says anything of
+// a tool that does not exist.
 func (s *Server) Effects(tool string) (readOnly, destructive bool) {
 	if t := s.snapshot().tools.byKey[tool]; t != nil {
 		return effects(t.tool.Annotations)
 	}
-	return true, false
+	return effects(nil)
+}
+
+// mayToolNamed is mayTool for a tool that may be gone by now.
+func (s *Server) mayToolNamed(c *Caller, name string) bool {
+	g := s.guard.Load()
+	if g == nil {
+		return true
+	}
+	readOnly, destructive := s.Effects(name)
+	return (*g).May(c.Principal, auth.Tool, name, readOnly, destructive)
 }
 
 func effects(a *ToolAnnotations) (readOnly, destructive bool) {

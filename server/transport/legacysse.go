@@ -223,16 +223,20 @@ func (w *ssePost) accept() {
 	}
 }
 
-// isRefusal picks the statuses that a POST of HTTP+SSE is told itself: its sender
+// isRefusal picks the answers that a POST of HTTP+SSE is told itself: its sender
 // is not known, or the message was not taken.
-func isRefusal(status int) bool {
-	return status == 401 || status == 403 || status == 404 || status == 503
+func isRefusal(r *Response) bool {
+	switch r.Status {
+	case 401, 403, 404, 429, 503:
+		return true
+	}
+	return r.Challenge != ""
 }
 
 // Respond implements Stream: a refusal goes to the POST, if that still waits, and
 // everything else to the event stream.
 func (w *ssePost) Respond(r Response) {
-	if isRefusal(r.Status) && w.settled.CompareAndSwap(false, true) {
+	if isRefusal(&r) && w.settled.CompareAndSwap(false, true) {
 		w.post.Respond(r)
 		return
 	}
