@@ -105,24 +105,29 @@ func (in *inbound) authorized(c *call) bool {
 			return false
 		}
 	}
-	kind, name, ok := used(c)
+	kind, raw, ok := used(c)
 	if !ok {
 		return true
 	}
+	var name string
 	readOnly, destructive := false, false
 	if kind == auth.Tool {
-		readOnly, destructive = in.gate.mcp.Effects(name)
+		name, readOnly, destructive = in.gate.mcp.Effects(raw)
+	} else {
+		name = string(raw)
 	}
-	if d := y.Decide(in.who, kind, name, readOnly, destructive); !d.Allowed && d.Missing != nil {
+	d := y.Decide(in.who, kind, name, readOnly, destructive)
+	if !d.Allowed && d.Missing != nil {
 		in.forbid(c, kind, name, d.Missing)
 		return false
 	}
+	c.mcp.Permitted = d.Allowed && kind == auth.Tool
 	return true
 }
 
 // used is what a call is about, by its method and params; ok is false when that is
 // the method alone.
-func used(c *call) (kind auth.Kind, name string, ok bool) {
+func used(c *call) (kind auth.Kind, name []byte, ok bool) {
 	var raw []byte
 	switch c.mcp.Method {
 	case methodCallTool:
@@ -137,9 +142,9 @@ func used(c *call) (kind auth.Kind, name string, ok bool) {
 			kind, raw = auth.Resource, jsonrpc.Member(ref, "uri")
 		}
 	default:
-		return 0, "", false
+		return 0, nil, false
 	}
-	name, _ = jsonrpc.Unquote(raw)
+	name, _ = jsonrpc.UnquoteView(raw)
 	return kind, name, true
 }
 

@@ -8,6 +8,7 @@ import (
 	"millrace/codec/jsonrpc"
 	"millrace/pool"
 	"millrace/server/auth"
+	"millrace/server/limit"
 	"millrace/server/mcp"
 	"millrace/server/session"
 	"millrace/server/transport"
@@ -18,6 +19,7 @@ import (
 // connection carries one exchange at a time. Any goroutine.
 type connection struct {
 	link  *transport.Link
+	host  limit.Key // whom anonymous requests count for; 0 when nothing is limited
 	owner pool.Owner
 
 	who  atomic.Pointer[auth.Principal] // of every request here, once it is known

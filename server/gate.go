@@ -56,6 +56,9 @@ type gate struct {
 // Opened implements transport.Dispatcher.
 func (g *gate) Opened(l *transport.Link) {
 	c := &connection{link: l}
+	if g.rates != nil {
+		c.host = g.rates.host(l)
+	}
 	switch {
 	case l.Protocol == transport.Stdio:
 		c.who.Store(auth.Local) // the user's own process; its credentials come from the environment

@@ -110,15 +110,20 @@ func emptyPattern(p string) error {
 }
 
 // caller is whom a request of who on a connection counts for.
-func (r *rates) caller(who *auth.Principal, l *transport.Link) limit.Key {
-	if !who.IsAnonymous() {
-		return r.callers.Key(who.ID)
+func (r *rates) caller(who *auth.Principal, cn *connection) limit.Key {
+	if who.IsAnonymous() {
+		return cn.host
 	}
+	return r.callers.Key(who.ID)
+}
+
+// host is whom anonymous requests on l count for.
+func (r *rates) host(l *transport.Link) limit.Key {
 	host, ok := limit.Host(l.Remote)
 	if !ok {
 		return r.callers.Key("@" + l.Remote)
 	}
-	return r.callers.Key("@" + host.String())
+	return r.callers.HostKey(host)
 }
 
 // admitStranger counts a request whose credential has yet to be judged. It is false
@@ -128,7 +133,7 @@ func (in *inbound) admitStranger() bool {
 	if r == nil || r.callers == nil {
 		return true
 	}
-	ok, wait := r.callers.Allow(r.caller(nil, in.conn.link), 1, time.Now())
+	ok, wait := r.callers.Allow(r.caller(nil, in.conn), 1, time.Now())
 	if !ok {
 		in.failWith(in.gate.tooMany(wait), nil, rateError(in.headerIsModern(), "requests", wait))
 	}
@@ -142,10 +147,11 @@ func (in *inbound) admitCall(c *call) bool {
 	r := in.gate.rates
 	tool := ""
 	if c.mcp.Method == methodCallTool {
-		tool, _ = jsonrpc.Unquote(c.mcp.Meta.Name())
+		raw, _ := jsonrpc.UnquoteView(c.mcp.Meta.Name())
+		tool, _, _ = in.gate.mcp.Effects(raw)
 	}
 	if r.callers != nil && in.conn.link.Protocol != transport.Stdio {
-		if ok, wait := r.callers.Allow(r.caller(in.who, in.conn.link), r.cost(c.mcp.Method, tool), c.started); !ok {
+		if ok, wait := r.callers.Allow(r.caller(in.who, in.conn), r.cost(c.mcp.Method, tool), c.started); !ok {
 			in.refuseRate(c, "requests", wait)
 			return false
 		}
@@ -170,8 +176,10 @@ func (r *rates) cost(method, tool string) int {
 	if len(r.costs) == 0 {
 		return 1
 	}
-	if n := r.costs["tool:"+tool]; n > 0 && tool != "" {
-		return n
+	if tool != "" {
+		if n := r.costs["tool:"+tool]; n > 0 {
+			return n
+		}
 	}
 	return max(1, r.costs[method])
 }

@@ -47,8 +47,9 @@ type Policy struct {
 	// author says otherwise. Both go by ToolAnnotations, as the author wrote them.
 	ReadOnly, NoDestructive bool
 
-	once sync.Once
-	all  map[string][]string // Implies, followed to its end
+	once  sync.Once
+	order []int               // of Allow, the most telling pattern first
+	all   map[string][]string // Implies, followed to its end
 }
 
 // AllowAll is the policy that lets everybody who is authenticated use everything.
@@ -227,16 +228,20 @@ func (y *Policy) decide(p *Principal, kind Kind, name string) Decision {
 	}
 	// The rules with the most telling pattern decide: one for db_drop is meant to
 	// narrow one for db_*.
+	y.once.Do(y.prepare)
 	best := -1
-	for i := range y.Allow {
-		if r := &y.Allow[i]; r.Kind == kind && Match(r.Pattern, name) {
-			best = max(best, r.weight())
-		}
-	}
-	d := Decision{Allowed: kind == Method && best < 0}
-	for i := range y.Allow {
+	d := Decision{Allowed: kind == Method}
+	for _, i := range y.order {
 		r := &y.Allow[i]
-		if r.Kind != kind || r.weight() != best || !Match(r.Pattern, name) || !r.isFor(p) {
+		if r.Kind != kind || !Match(r.Pattern, name) {
+			continue
+		}
+		w := r.weight()
+		if w < best {
+			break
+		}
+		best, d.Allowed = w, false
+		if !r.isFor(p) {
 			continue
 		}
 		if y.hasAll(p, r.Scopes) {
@@ -289,7 +294,7 @@ func (y *Policy) has(p *Principal, scope string) bool {
 	if p.local || p.HasScope(scope) {
 		return true
 	}
-	y.once.Do(y.follow)
+	y.once.Do(y.prepare)
 	for _, s := range p.Scopes {
 		if slices.Contains(y.all[s], scope) {
 			return true
@@ -298,8 +303,14 @@ func (y *Policy) has(p *Principal, scope string) bool {
 	return false
 }
 
-// follow finds for every scope all that it includes, through others and circles.
-func (y *Policy) follow() {
+// prepare orders the rules of Allow by weight, and finds for every scope all that it
+// includes, through others and circles.
+func (y *Policy) prepare() {
+	y.order = make([]int, len(y.Allow))
+	for i := range y.order {
+		y.order[i] = i
+	}
+	slices.SortStableFunc(y.order, func(a, b int) int { return y.Allow[b].weight() - y.Allow[a].weight() })
 	y.all = make(map[string][]string, len(y.Implies))
 	for scope := range y.Implies {
 		var found []string

@@ -2,6 +2,7 @@ package limit
 
 import (
 	"hash/maphash"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -61,6 +62,14 @@ func (l *Limiter) Key(s string) Key {
 		return 0
 	}
 	return Key(maphash.String(l.seed, s) | 1) // 0 is a free slot
+}
+
+// HostKey returns the key of what Host has returned. It is none of Key's.
+func (l *Limiter) HostKey(host netip.Prefix) Key {
+	if l == nil {
+		return 0
+	}
+	return Key(maphash.Comparable(l.seed, host) | 1)
 }
 
 // Allow counts cost events of k at now, or none when they would be too many: then

@@ -85,7 +85,7 @@ func handleCallTool(ctx context.Context, _ string, request Request) (res Result,
 	if t == nil || t.tool.Name != req.Params.Name { // middleware may have renamed it
 		t = s.findTool(req.Session, []byte(req.Params.Name))
 	}
-	if t == nil || !sees(s.visibleTools(ctx, req.caller()), t) {
+	if t == nil || !(call.permitted && t == call.tool) && !s.mayTool(req.Extra.Principal, t.tool) || s.opts.ToolFilter != nil && !s.opts.ToolFilter(ctx, req.caller(), t.tool) {
 		return nil, &jsonrpc.Error{
 			Code:    jsonrpc.CodeInvalidParams,
 			Message: "unknown tool " + strconv.Quote(shortName(req.Params.Name)),

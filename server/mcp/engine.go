@@ -121,6 +121,9 @@ type Call struct {
 	Notifier Notifier
 	// Host may be nil: then the call cannot ask its client or become a task.
 	Host Host
+	// Permitted tells that the host has asked its Guard about the tool of a
+	// tools/call, which then need not be asked again.
+	Permitted bool
 	// Mismatch is the error of a tools/call whose HTTP headers do not mirror its
 	// arguments, when the host has not answered it itself because the tool may not
 	// exist for the caller: see HeaderParams. The answer has status 400.

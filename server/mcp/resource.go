@@ -343,7 +343,7 @@ func (s *Server) lookup(ctx context.Context, c *Caller, uri string) (lookup, boo
 // find finds what serves a URI: a resource, or a template.
 func (s *Server) find(ctx context.Context, c *Caller, uri string) (lookup, *serverTemplate, bool) {
 	reg := s.snapshot()
-	if len(uri) > maxURI || !s.may(c, auth.Resource, uri) {
+	if len(uri) > maxURI || !s.may(c.Principal, auth.Resource, uri) {
 		return lookup{}, nil, false
 	}
 	resources := s.visibleResources(ctx, c)

@@ -58,6 +58,7 @@ type activeCall struct {
 	logLevel  int32 // of the stateless era
 	origin    *Call // of subscriptions/listen only
 	mismatch  *jsonrpc.Error
+	permitted bool // see Call.Permitted
 
 	// What a conversation is bound to, and whether there can be one.
 	subject     string
@@ -184,7 +185,7 @@ func (a *activeCall) start(s *Server, c *Call) {
 	if a.principal == nil {
 		a.principal = auth.Anonymous
 	}
-	a.notifier, a.host, a.mismatch = c.Notifier, c.Host, c.Mismatch
+	a.notifier, a.host, a.mismatch, a.permitted = c.Notifier, c.Host, c.Mismatch, c.Permitted
 	info, caps := c.Meta.ClientInfo, c.Meta.ClientCapabilities
 	if c.Modern && s.declaresLogging() {
 		a.logLevel = LoggingLevel(c.Meta.LogLevel).rank()

@@ -43,28 +43,31 @@ type Guard interface {
 func (s *Server) SetGuard(g Guard) { s.guard.Store(&g) }
 
 // may asks the guard, if there is one.
-func (s *Server) may(c *Caller, k auth.Kind, name string) bool {
+func (s *Server) may(p *auth.Principal, k auth.Kind, name string) bool {
 	g := s.guard.Load()
-	return g == nil || (*g).May(c.Principal, k, name, false, false)
+	return g == nil || (*g).May(p, k, name, false, false)
 }
 
-func (s *Server) mayTool(c *Caller, t *Tool) bool {
+func (s *Server) mayTool(p *auth.Principal, t *Tool) bool {
 	g := s.guard.Load()
 	if g == nil {
 		return true
 	}
 	readOnly, destructive := effects(t.Annotations)
-	return (*g).May(c.Principal, auth.Tool, t.Name, readOnly, destructive)
+	return (*g).May(p, auth.Tool, t.Name, readOnly, destructive)
 }
 
 // Effects tells whether the author of a tool calls it read-only, and whether it may
 // destroy something, which is so when nobody says otherwise. Nobody says anything of
-// a tool that does not exist.
-func (s *Server) Effects(tool string) (readOnly, destructive bool) {
-	if t := s.snapshot().tools.byKey[tool]; t != nil {
-		return effects(t.tool.Annotations)
+// a tool that does not exist. name is the tool's as a string, without an allocation
+// for one that exists.
+func (s *Server) Effects(tool []byte) (name string, readOnly, destructive bool) {
+	if t := s.snapshot().tools.byKey[string(tool)]; t != nil {
+		readOnly, destructive = effects(t.tool.Annotations)
+		return t.tool.Name, readOnly, destructive
 	}
-	return effects(nil)
+	readOnly, destructive = effects(nil)
+	return string(tool), readOnly, destructive
 }
 
 // mayToolNamed is mayTool for a tool that may be gone by now.
@@ -73,7 +76,7 @@ func (s *Server) mayToolNamed(c *Caller, name string) bool {
 	if g == nil {
 		return true
 	}
-	readOnly, destructive := s.Effects(name)
+	_, readOnly, destructive := s.Effects([]byte(name))
 	return (*g).May(c.Principal, auth.Tool, name, readOnly, destructive)
 }
 
@@ -108,7 +111,7 @@ func (s *Server) visibleTools(ctx context.Context, c *Caller) func(*serverTool) 
 	if f == nil && s.guard.Load() == nil {
 		return nil
 	}
-	return func(t *serverTool) bool { return s.mayTool(c, t.tool) && (f == nil || f(ctx, c, t.tool)) }
+	return func(t *serverTool) bool { return s.mayTool(c.Principal, t.tool) && (f == nil || f(ctx, c, t.tool)) }
 }
 
 func (s *Server) visiblePrompts(ctx context.Context, c *Caller) func(*serverPrompt) bool {
@@ -117,7 +120,7 @@ func (s *Server) visiblePrompts(ctx context.Context, c *Caller) func(*serverProm
 		return nil
 	}
 	return func(p *serverPrompt) bool {
-		return s.may(c, auth.Prompt, p.prompt.Name) && (f == nil || f(ctx, c, p.prompt))
+		return s.may(c.Principal, auth.Prompt, p.prompt.Name) && (f == nil || f(ctx, c, p.prompt))
 	}
 }
 
@@ -127,7 +130,7 @@ func (s *Server) visibleResources(ctx context.Context, c *Caller) func(*serverRe
 		return nil
 	}
 	return func(r *serverResource) bool {
-		return s.may(c, auth.Resource, r.resource.URI) && (f == nil || f(ctx, c, r.resource))
+		return s.may(c.Principal, auth.Resource, r.resource.URI) && (f == nil || f(ctx, c, r.resource))
 	}
 }
 
@@ -137,7 +140,7 @@ func (s *Server) visibleTemplates(ctx context.Context, c *Caller) func(*serverTe
 		return nil
 	}
 	return func(t *serverTemplate) bool {
-		return s.may(c, auth.Resource, t.template.URITemplate) && (f == nil || f(ctx, c, t.template))
+		return s.may(c.Principal, auth.Resource, t.template.URITemplate) && (f == nil || f(ctx, c, t.template))
 	}
 }
 
