@@ -85,7 +85,7 @@ func handleCallTool(ctx context.Context, _ string, request Request) (res Result,
 	if t == nil || t.tool.Name != req.Params.Name { // middleware may have renamed it
 		t = s.findTool(req.Session, []byte(req.Params.Name))
 	}
-	if t == nil || !(call.permitted && t == call.tool) && !s.mayTool(req.Extra.Principal, t.tool) || s.opts.ToolFilter != nil && !s.opts.ToolFilter(ctx, req.caller(), t.tool) {
+	if t == nil || !s.mayCall(ctx, req, t) {
 		return nil, &jsonrpc.Error{
 			Code:    jsonrpc.CodeInvalidParams,
 			Message: "unknown tool " + strconv.Quote(shortName(req.Params.Name)),
@@ -110,6 +110,16 @@ func handleCallTool(ctx context.Context, _ string, request Request) (res Result,
 	res, err = t.run(ctx, req)
 	done = true
 	return res, err
+}
+
+// mayCall asks the guard, unless the host has, and the filter.
+func (s *Server) mayCall(ctx context.Context, req *CallToolRequest, t *serverTool) bool {
+	call := req.Session.call
+	asked := call.permitted && t == call.tool // middleware may have renamed it
+	if !asked && !s.mayTool(req.Extra.Principal, t.tool) {
+		return false
+	}
+	return s.opts.ToolFilter == nil || s.opts.ToolFilter(ctx, req.caller(), t.tool)
 }
 
 // begin makes a call a task if its client can handle one. An error is for a tool
