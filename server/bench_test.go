@@ -100,7 +100,7 @@ func BenchmarkGuards(b *testing.B) {
 		return auth.NewBearer(tokens{strings.Repeat("t", 800): {ID: "https://as.example.com#ann", Scopes: []string{"read"}}})
 	}
 	limits := Limits{
-		Requests: limit.Rate{Events: 1e9, Per: time.Second}, Tools: []ToolLimit{{"now", limit.Rate{Events: 1e9, Per: time.Second}}},
+		Requests: limit.Rate{Events: 1e9, Per: time.Second}, Tools: []ToolLimit{{Pattern: "now", Rate: limit.Rate{Events: 1e9, Per: time.Second}}},
 	}
 	origin, token := "Origin: http://127.0.0.1:40123\r\n", "Authorization: Bearer "+strings.Repeat("t", 800)+"\r\n"
 	for _, bb := range []struct {

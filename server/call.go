@@ -39,6 +39,7 @@ type call struct {
 	timeout time.Duration
 	size    int // of the message
 	class   pool.Class
+	seat    seat
 	owner   *pool.Owner       // nil: the call runs inline
 	sub     *mcp.Subscription // of a subscriptions/listen; under ending
 
@@ -154,6 +155,7 @@ func (c *call) serveInline(in *inbound) {
 // Run implements pool.Task.
 func (c *call) Run() {
 	defer c.finish()
+	defer c.stand() // of a handler that has ended its goroutine
 	if !c.state.CompareAndSwap(callPending, callRunning) {
 		return // canceled, or its time ran out, while it was queued
 	}
@@ -164,6 +166,7 @@ func (c *call) Run() {
 	body := buffer.Get()
 	var status int
 	body.B, status = c.gate.mcp.Serve(c, c.mcp, body.B)
+	c.stand() // before the answer: its client may send the next call at once
 	if !c.state.CompareAndSwap(callRunning, callAnswered) {
 		if c.state.Load() != callHanded {
 			c.gate.counters.late.Inc()

@@ -13,6 +13,7 @@ import (
 	"millrace/loop"
 	"millrace/pool"
 	"millrace/server/auth"
+	"millrace/server/limit"
 	"millrace/server/mcp"
 	"millrace/server/session"
 	"millrace/server/transport"
@@ -36,6 +37,8 @@ type gate struct {
 	resource protectedResource
 	leases   leases
 	rates    *rates // nil: nothing is limited
+	// principals counts the calls of each; nil: any number.
+	principals *limit.Counter[string]
 
 	methodRules bool // the policy has rules for methods
 	pool        *pool.Pool
@@ -372,13 +375,19 @@ func (in *inbound) start(c *call) {
 		c.serveInline(in)
 		return
 	}
+	if err := g.sit(c); err != nil {
+		c.refuse(in, err)
+		return
+	}
 	in.leave(c)
 	if err := in.conn.enter(c, g.maxInFlight); err != nil {
+		c.stand()
 		c.refuse(in, err)
 		return
 	}
 	if c.session != nil && !in.conn.shared() {
 		if err := c.session.enter(c, g.maxInFlight); err != nil {
+			c.stand()
 			in.conn.exit(c)
 			c.refuse(in, err)
 			return
@@ -390,6 +399,7 @@ func (in *inbound) start(c *call) {
 	}
 	g.calls.add(c)
 	if err := g.pool.Submit(c.class, c.owner, c); err != nil {
+		c.stand()
 		c.overloaded(err)
 	}
 }

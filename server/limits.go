@@ -28,6 +28,10 @@ type Limits struct {
 	// name of a tool. Default 1. A cost above the burst can never be paid: it is an
 	// error at start.
 	Costs map[string]int
+	// InFlightPerPrincipal is how many calls of one principal that is not anonymous may
+	// wait or run at once, beside the bound of each connection. More are answered as
+	// overload. Inline calls do not count. Default 512; negative: no limit.
+	InFlightPerPrincipal int
 	// ConnectionsPerAddress is how many connections one address may have open, not
 	// counting loopback and trusted proxies. Default 1,024; negative: no limit.
 	ConnectionsPerAddress int
@@ -36,17 +40,23 @@ type Limits struct {
 	SessionsPerPrincipal int
 }
 
-// ToolLimit is a rate for tools by name.
+// ToolLimit bounds tools by name.
 type ToolLimit struct {
-	// Pattern is a name, in which "*" stands for any characters. Each tool has the
-	// rate for itself.
+	// Pattern is a name, in which "*" stands for any characters. Each tool that
+	// matches has the limit for itself.
 	Pattern string
-	Rate    limit.Rate
+	// Rate is how many calls all callers together may make.
+	Rate limit.Rate
+	// Concurrent is how many may wait or run at once, those whose callers have given
+	// up included; more are answered as overload. Inline tools run one at a time on
+	// each loop. 0: no limit.
+	Concurrent int
 }
 
 const (
 	defaultConnectionsPerAddress = 1024
 	defaultSessionsPerPrincipal  = 1000
+	defaultInFlightPerPrincipal  = 512
 
 	// How many callers and tools a limiter remembers, at 16 bytes each.
 	limitedCallers = 64 << 10
@@ -76,7 +86,8 @@ type rates struct {
 
 type toolRate struct {
 	pattern string
-	calls   *limit.Limiter
+	calls   *limit.Limiter         // nil: no rate
+	running *limit.Counter[string] // nil: any number
 }
 
 // newRates says what is wrong with l, or returns nil when nothing is limited.
@@ -91,10 +102,14 @@ func newRates(l *Limits, now time.Time) (*rates, error) {
 		}
 	}
 	for _, t := range l.Tools {
-		if err := errors.Join(t.Rate.Check(), emptyPattern(t.Pattern)); err != nil {
-			return nil, fmt.Errorf("rate of tool %q: %w", t.Pattern, err)
+		if err := errors.Join(t.Rate.Check(), t.check()); err != nil {
+			return nil, fmt.Errorf("limit of tool %q: %w", t.Pattern, err)
 		}
-		r.tools = append(r.tools, toolRate{t.Pattern, limit.New(t.Rate, limitedTools, now)})
+		tr := toolRate{pattern: t.Pattern, calls: limit.New(t.Rate, limitedTools, now)}
+		if t.Concurrent > 0 {
+			tr.running = limit.NewCounter[string](t.Concurrent)
+		}
+		r.tools = append(r.tools, tr)
 	}
 	if r.callers == nil && len(r.tools) == 0 {
 		return nil, nil
@@ -102,9 +117,12 @@ func newRates(l *Limits, now time.Time) (*rates, error) {
 	return r, nil
 }
 
-func emptyPattern(p string) error {
-	if p == "" {
+func (t *ToolLimit) check() error {
+	switch {
+	case t.Pattern == "":
 		return errors.New("the pattern is empty")
+	case t.Concurrent < 0:
+		return errors.New("a negative number of calls")
 	}
 	return nil
 }
@@ -159,17 +177,69 @@ func (in *inbound) admitCall(c *call) bool {
 	if tool == "" {
 		return true
 	}
-	for _, t := range r.tools {
-		if !auth.Match(t.pattern, tool) {
-			continue
-		}
+	if t := r.tool(tool, func(t *toolRate) bool { return t.calls != nil }); t != nil {
 		if ok, wait := t.calls.Allow(t.calls.Key(tool), 1, c.started); !ok {
 			in.refuseRate(c, "calls of this tool", wait)
 			return false
 		}
-		break
 	}
 	return true
+}
+
+// tool is the first limit of a tool that has what is asked for; nil when none has.
+func (r *rates) tool(name string, has func(*toolRate) bool) *toolRate {
+	for i := range r.tools {
+		if t := &r.tools[i]; has(t) && auth.Match(t.pattern, name) {
+			return t
+		}
+	}
+	return nil
+}
+
+// seat is the place of a call among those of its principal and its tool. It is given
+// back when the handler has returned, or will never run.
+type seat struct {
+	principals, tools *limit.Counter[string] // nil: not counted
+	tool              string
+}
+
+var (
+	errPrincipalBusy = errors.New("too many requests of this principal in flight")
+	errToolBusy      = errors.New("too many calls of this tool at once")
+)
+
+// sit gives c a place, or says why there is none.
+func (g *gate) sit(c *call) error {
+	if g.principals != nil && !c.who.IsAnonymous() {
+		if !g.principals.Enter(c.who.ID) {
+			return errPrincipalBusy
+		}
+		c.seat.principals = g.principals
+	}
+	if g.rates == nil || len(g.rates.tools) == 0 || c.mcp.Method != methodCallTool {
+		return nil
+	}
+	raw, _ := jsonrpc.UnquoteView(c.mcp.Meta.Name())
+	name, _, _ := g.mcp.Effects(raw)
+	if t := g.rates.tool(name, func(t *toolRate) bool { return t.running != nil }); t != nil {
+		if !t.running.Enter(name) {
+			c.stand()
+			return errToolBusy
+		}
+		c.seat.tools, c.seat.tool = t.running, name
+	}
+	return nil
+}
+
+// stand gives the place of c back, if it has one. Only by whoever ends the work of c.
+func (c *call) stand() {
+	if s := &c.seat; s.principals != nil {
+		s.principals.Leave(c.who.ID)
+	}
+	if s := &c.seat; s.tools != nil {
+		s.tools.Leave(s.tool)
+	}
+	c.seat = seat{}
 }
 
 func (r *rates) cost(method, tool string) int {
@@ -212,5 +282,5 @@ func ParseToolLimit(s string) (ToolLimit, error) {
 		return ToolLimit{}, fmt.Errorf("tool rate %q: want TOOL=RATE, such as db_*=10/s", s)
 	}
 	r, err := limit.ParseRate(rate)
-	return ToolLimit{pattern, r}, err
+	return ToolLimit{Pattern: pattern, Rate: r}, err
 }

@@ -72,7 +72,7 @@ func TestCredentialRate(t *testing.T) {
 
 // Anonymous callers are counted by address, tools by name.
 func TestToolRate(t *testing.T) {
-	r := serve(t, &Server{MCP: newTools().mcp, Limits: Limits{Tools: []ToolLimit{{"ec*", slow(2)}, {"*", slow(3)}}}})
+	r := serve(t, &Server{MCP: newTools().mcp, Limits: Limits{Tools: []ToolLimit{{Pattern: "ec*", Rate: slow(2)}, {Pattern: "*", Rate: slow(3)}}}})
 	call := func(tool string) int {
 		return r.do("POST", modernCall("1", tool), modernFields("tools/call", tool)...).status
 	}
@@ -86,7 +86,7 @@ func TestToolRate(t *testing.T) {
 	if rep := r.do("POST", `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+modernMeta+`}}`, modernFields("tools/list", "")...); rep.status != 200 {
 		t.Errorf("a list: %d", rep.status)
 	}
-	p := serveStdio(t, &Server{MCP: newTools().mcp, Limits: Limits{Requests: slow(1), Tools: []ToolLimit{{"echo", slow(1)}}}})
+	p := serveStdio(t, &Server{MCP: newTools().mcp, Limits: Limits{Requests: slow(1), Tools: []ToolLimit{{Pattern: "echo", Rate: slow(1)}}}})
 	for i, want := range []bool{false, true, true} {
 		p.send(modernCall("1", "echo"))
 		if got := mustRead(t, p); strings.Contains(got, "-31003") != want {
@@ -114,8 +114,9 @@ func TestLimitsConfig(t *testing.T) {
 		"rate":           {Requests: limit.Rate{Events: -1, Per: time.Second}},
 		"cost":           {Requests: slow(5), Costs: map[string]int{"tools/call": 6}},
 		"cost of 0":      {Requests: slow(5), Costs: map[string]int{"tools/call": 0}},
-		"tool":           {Tools: []ToolLimit{{"", slow(1)}}},
-		"rate of a tool": {Tools: []ToolLimit{{"a", limit.Rate{Events: 1}}}},
+		"tool":           {Tools: []ToolLimit{{Rate: slow(1)}}},
+		"rate of a tool": {Tools: []ToolLimit{{Pattern: "a", Rate: limit.Rate{Events: 1}}}},
+		"calls at once":  {Tools: []ToolLimit{{Pattern: "a", Concurrent: -1}}},
 	} {
 		s := &Server{MCP: newTools().mcp, Addr: "127.0.0.1:0", Logger: quiet, Limits: l}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -145,4 +146,88 @@ func TestSessionsPerPrincipal(t *testing.T) {
 		}
 	}
 	r.initialize(mcp.Version20251125, "Authorization: Bearer right")
+}
+
+// TestInFlightPerPrincipal at limit-1, limit and limit+1, over two connections.
+func TestInFlightPerPrincipal(t *testing.T) {
+	s := guarded(t)
+	tl := newTools()
+	s.MCP, s.Policy, s.Limits.InFlightPerPrincipal = tl.mcp, auth.AllowAll(), 3
+	r := serve(t, s)
+	a, b, other := r.dial("Authorization: Bearer low"), r.dial("Authorization: Bearer low"), r.dial("Authorization: Bearer right")
+	for i, p := range []*wsPeer{a, b, a} {
+		p.send(modernCall(fmt.Sprint(i), "hold"))
+		<-tl.running
+	}
+	b.send(modernCall("9", "echo"))
+	if got := mustRead(t, b); !strings.Contains(got, `"id":9,"error":{"code":-31000`) || !strings.Contains(got, "of this principal") {
+		t.Errorf("the fourth call: %s", got)
+	}
+	b.send(modernCall("10", "now"))
+	if got := mustRead(t, b); strings.Contains(got, "-31000") {
+		t.Errorf("an inline call: %s", got)
+	}
+	other.send(modernCall("1", "echo"))
+	if got := mustRead(t, other); strings.Contains(got, "-31000") {
+		t.Errorf("another principal: %s", got)
+	}
+	close(tl.gate)
+	for range 2 {
+		mustRead(t, a)
+	}
+	mustRead(t, b)
+	for i := range 20 { // each call finds the place of the one before
+		a.send(modernCall(fmt.Sprint(100+i), "echo"))
+		if got := mustRead(t, a); strings.Contains(got, "-31000") {
+			t.Fatalf("call %d after the others: %s", i, got)
+		}
+	}
+	if n := r.running.Load().gate.principals.Keys(); n != 0 {
+		t.Errorf("%d principals are counted", n)
+	}
+}
+
+// TestToolConcurrency at limit-1, limit and limit+1; a call whose client has given
+// up goes on counting until its handler returns.
+func TestToolConcurrency(t *testing.T) {
+	tl := newTools()
+	r := serve(t, &Server{MCP: tl.mcp, Limits: Limits{Tools: []ToolLimit{{Pattern: "echo", Rate: slow(1000)}, {Pattern: "ho*", Concurrent: 2}, {Pattern: "*", Concurrent: 1}}}})
+	p := r.dial()
+	for i := range 2 {
+		p.send(modernCall(fmt.Sprint(i), "hold"))
+		<-tl.running
+	}
+	busy := func(id int) bool {
+		p.send(modernCall(fmt.Sprint(id), "hold"))
+		got := mustRead(t, p)
+		return strings.Contains(got, fmt.Sprintf(`"id":%d,"error":{"code":-31000`, id)) && strings.Contains(got, "calls of this tool at once")
+	}
+	if !busy(3) {
+		t.Error("the third call is let in")
+	}
+	p.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":0}}`)
+	if !busy(4) {
+		t.Error("a handler that still runs does not count")
+	}
+	p.send(modernCall("5", "hold_for_ever")) // the limit is each tool's own
+	<-tl.running
+	close(tl.gate)
+	for range 2 {
+		mustRead(t, p)
+	}
+	for i := range 20 {
+		p.send(modernCall(fmt.Sprint(100+i), "compute"))
+		if got := mustRead(t, p); strings.Contains(got, "-31000") {
+			t.Fatalf("call %d of a tool for one at a time: %s", i, got)
+		}
+	}
+	await(t, "nobody sits", func() bool {
+		n := 0
+		for _, tr := range r.running.Load().gate.rates.tools {
+			if tr.running != nil {
+				n += tr.running.Keys()
+			}
+		}
+		return n == 0
+	})
 }

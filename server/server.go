@@ -17,6 +17,7 @@ import (
 	"millrace/loop"
 	"millrace/pool"
 	"millrace/server/auth"
+	"millrace/server/limit"
 	"millrace/server/mcp"
 	"millrace/server/seal"
 	"millrace/server/session"
@@ -358,6 +359,9 @@ func (s *Server) newRunState(ctx context.Context) (*runState, error) {
 	g := &gate{
 		mcp: s.MCP, auth: s.Auth, policy: policy, resource: resource, rates: rates, log: log, maxInFlight: s.MaxInFlight,
 		trace: log.Enabled(context.Background(), slog.LevelDebug),
+	}
+	if n := orDefault(s.Limits.InFlightPerPrincipal, defaultInFlightPerPrincipal, 0); n > 0 && s.Auth != nil {
+		g.principals = limit.NewCounter[string](n)
 	}
 	g.methodRules = policy != nil && policy.NamesMethods()
 	g.recall, _ = s.Auth.(auth.Recaller)

@@ -258,7 +258,7 @@ func TestTokenCanary(t *testing.T) {
 
 // A caller who asks too often is told when to come back.
 func TestRateLimit(t *testing.T) {
-	d := startDaemon(t, "--demo", "--listen=127.0.0.1:0", "--admin=", "--rate-limit=1/h:3", "--tool-rate=add=1/h:1", "--request-cost=tools/list=2",
+	d := startDaemon(t, "--demo", "--listen=127.0.0.1:0", "--admin=", "--rate-limit=1/h:3", "--tool-rate=add=1/h:1", "--request-cost=tools/list=2", "--tool-concurrency=sleep=1", "--max-in-flight-per-principal=0",
 		"--max-connections-per-address=0", "--max-sessions-per-principal=0")
 	url := d.errs.find(t, `endpoint +(http://\S+)`)
 	for i, want := range []string{`"sum":3`, "calls of this tool", "hi", "too many requests"} {

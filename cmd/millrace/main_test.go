@@ -97,6 +97,8 @@ func TestUsage(t *testing.T) {
 		{"cost without a rate", []string{"serve", "--request-cost=tools/call=5"}, exitUsage, "--rate-limit"},
 		{"cost above the burst", []string{"serve", "--admin=", "--rate-limit=1/s:2", "--request-cost=tools/call=5"}, exitFailure, "burst"},
 		{"connections of an address", []string{"serve", "--max-connections-per-address=-1"}, exitUsage, "--max-connections-per-address"},
+		{"calls of a principal", []string{"serve", "--max-in-flight-per-principal=-1"}, exitUsage, "--max-in-flight-per-principal"},
+		{"tools at once", []string{"serve", "--tool-concurrency=echo=0"}, exitUsage, "--tool-concurrency"},
 		{"sessions of a principal", []string{"serve", "--max-sessions-per-principal=-1"}, exitUsage, "--max-sessions-per-principal"},
 		{"proxies", []string{"serve", "--trusted-proxies=x"}, exitUsage, "--trusted-proxies"},
 		{"open bind", []string{"serve", "--admin=", "--listen=0.0.0.0:0"}, exitFailure, "--insecure"},

@@ -20,7 +20,7 @@ func TestHost(t *testing.T) {
 
 // TestCounter at limit-1, limit and limit+1.
 func TestCounter(t *testing.T) {
-	c := NewCounter(3)
+	c := NewCounter[netip.Prefix](3)
 	a, b := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
 	for i := 1; i <= 4; i++ {
 		if ok := c.Enter(a); ok != (i <= 3) {
@@ -38,7 +38,7 @@ func TestCounter(t *testing.T) {
 		c.Leave(a)
 	}
 	c.Leave(b)
-	if n := c.Hosts(); n != 0 {
+	if n := c.Keys(); n != 0 {
 		t.Errorf("%d hosts are remembered", n)
 	}
 }

@@ -63,9 +63,9 @@ type Handler struct {
 	cfg   Config
 	up    Dispatcher
 	guard originGuard
-	hosts *limit.Counter // nil: connections are not counted by address
-	sse   sync.Map       // the sessions of LegacySSE: their ids to *sseSession
-	newID func() string  // makes their ids: visible ASCII, at least 128 random bits
+	hosts *limit.Counter[netip.Prefix] // nil: connections are not counted by address
+	sse   sync.Map                     // the sessions of LegacySSE: their ids to *sseSession
+	newID func() string                // makes their ids: visible ASCII, at least 128 random bits
 }
 
 // NewHandler returns a Handler that hands requests up to d.
@@ -73,7 +73,7 @@ func NewHandler(cfg Config, d Dispatcher) *Handler {
 	cfg = cfg.withDefaults()
 	h := &Handler{cfg: cfg, up: d, guard: newOriginGuard(cfg.AllowedHosts, cfg.AllowedOrigins), newID: rand.Text}
 	if cfg.ConnectionsPerAddress > 0 {
-		h.hosts = limit.NewCounter(cfg.ConnectionsPerAddress)
+		h.hosts = limit.NewCounter[netip.Prefix](cfg.ConnectionsPerAddress)
 	}
 	return h
 }
