@@ -2,6 +2,7 @@ package loop
 
 import (
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math"
 	"time"
@@ -14,11 +15,19 @@ import (
 
 // Listener is one address to accept connections on.
 type Listener struct {
-	// Addr is "host:port"; port 0 picks a free one, which Engine.Addrs tells.
+	// Addr is "host:port"; port 0 picks a free one, which Engine.Addrs tells. Or it is
+	// "unix:" and the absolute path of a socket, which is removed at the end. A socket
+	// that nobody listens on is replaced; what is no socket is never touched.
 	Addr string
+	// Mode and Owner are of the unix socket. Default: 0600, and whoever we are.
+	Mode  fs.FileMode
+	Owner *Owner
 	// Tag is handed through to Conn.Tag; the loop gives it no meaning.
 	Tag int
 }
+
+// Owner is who a file belongs to; -1 leaves one as it is.
+type Owner struct{ UID, GID int }
 
 // Config tunes an Engine. Every zero field stands for the default that its
 // comment names.

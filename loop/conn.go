@@ -105,7 +105,7 @@ type times struct {
 // ID is unique among the connections of a process. Any goroutine.
 func (c *Conn) ID() uint64 { return c.id }
 
-// RemoteAddr is the peer's "ip:port". Any goroutine.
+// RemoteAddr is the peer's "ip:port", or "unix". Any goroutine.
 func (c *Conn) RemoteAddr() string { return c.remote }
 
 // Tag is the Tag of the Listener that accepted the connection. Any goroutine.

@@ -73,8 +73,8 @@ func (e *Engine) open() (err error) {
 			e.closeListeners()
 		}
 	}()
-	for _, l := range e.cfg.Listeners {
-		ln, err := listen(l.Addr)
+	for i := range e.cfg.Listeners {
+		ln, err := listen(&e.cfg.Listeners[i])
 		if err != nil {
 			return err
 		}

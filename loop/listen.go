@@ -23,7 +23,11 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 1
 
 // listen opens a listener. Unlike gnet's own, it does not share its port, so a
 // port in use is an error, and it can be closed while connections live on.
-func listen(addr string) (net.Listener, error) {
+func listen(l *Listener) (net.Listener, error) {
+	if path, ok := IsUnix(l.Addr); ok {
+		return listenUnix(path, l)
+	}
+	addr := l.Addr
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
 	ln, err := lc.Listen(context.Background(), "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -43,14 +47,17 @@ const lastCallFor = 50 * time.Millisecond
 // those clients that they are connected; closing the listener now would reset
 // them. A backlog of zero makes it ignore new ones meanwhile.
 func lastCall(ln net.Listener) {
-	tcp, ok := ln.(*net.TCPListener)
+	l, ok := ln.(interface {
+		syscall.Conn
+		SetDeadline(time.Time) error
+	})
 	if !ok {
 		return
 	}
-	if raw, err := tcp.SyscallConn(); err == nil {
+	if raw, err := l.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { _ = unix.Listen(int(fd), 0) })
 	}
-	_ = tcp.SetDeadline(time.Now().Add(lastCallFor))
+	_ = l.SetDeadline(time.Now().Add(lastCallFor))
 }
 
 // accept takes connections from ln until it is closed. A failure to accept is
@@ -85,7 +92,7 @@ func (e *Engine) enroll(conn net.Conn, tag int) {
 		refuseConn(conn)
 		return
 	}
-	a := &arrival{remote: conn.RemoteAddr().String(), tag: tag}
+	a := &arrival{remote: remoteOf(conn), tag: tag}
 	dropZone(conn.LocalAddr())
 	dropZone(conn.RemoteAddr())
 	_, err := e.client.EnrollContext(conn, a) // closes conn in any case, and waits for OnOpen
@@ -94,6 +101,14 @@ func (e *Engine) enroll(conn net.Conn, tag int) {
 		e.shared.turned.Add(1)
 		e.cfg.Logger.Warn("connection refused", "remote", a.remote, "err", err)
 	}
+}
+
+// remoteOf is the peer's address. Clients of a unix socket have none.
+func remoteOf(conn net.Conn) string {
+	if _, ok := conn.(*net.UnixConn); ok {
+		return "unix"
+	}
+	return conn.RemoteAddr().String()
 }
 
 // dropZone takes the zone of a link-local address away. gnet recycles the bytes

@@ -5,11 +5,16 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"millrace/loop"
 )
 
 // isLoopback reports whether a listen address is reachable from this machine
 // alone. An empty host listens everywhere.
 func isLoopback(addr string) (bool, error) {
+	if _, ok := loop.IsUnix(addr); ok {
+		return true, nil // the mode of the socket says who may connect
+	}
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return false, fmt.Errorf("listen address %q: want host:port, such as 127.0.0.1:8080", addr)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,11 +28,18 @@ import (
 
 // Listener is an additional address to serve.
 type Listener struct {
-	// Addr is "host:port".
-	Addr string
+	// Addr is "host:port", or "unix:" and the absolute path of a socket: then Mode
+	// says who may connect, 0600 by default, and Owner to whom it belongs. A socket
+	// that nobody listens on is replaced, and what is no socket is left alone.
+	Addr  string
+	Mode  fs.FileMode
+	Owner *Owner
 	// HTTPOnly and WebSocketOnly restrict the address to one protocol.
 	HTTPOnly, WebSocketOnly bool
 }
+
+// Owner is who a unix socket belongs to; -1 leaves one of the two as it is.
+type Owner = loop.Owner
 
 // Server serves an mcp.Server. Fill in the fields, then call Run; they must not
 // be changed afterwards. Zero fields stand for the defaults that their comments
@@ -290,7 +299,7 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 		tcfg.Listeners = append(tcfg.Listeners, transport.Listener{
 			Loopback: loopback, HTTP: !l.WebSocketOnly, WebSocket: !l.HTTPOnly,
 		})
-		lcfg.Listeners = append(lcfg.Listeners, loop.Listener{Addr: l.Addr, Tag: i})
+		lcfg.Listeners = append(lcfg.Listeners, loop.Listener{Addr: l.Addr, Tag: i, Mode: l.Mode, Owner: l.Owner})
 	}
 	if s.Greeting {
 		greeting, err := s.greeting()
@@ -502,15 +511,20 @@ func (r *runState) maxConnections() int {
 
 // Endpoints are the URLs being served, for messages to people: http://... for
 // every address that speaks HTTP, ws://... for every one that speaks WebSocket,
-// those of HTTP first. Any goroutine.
+// those of HTTP first, and unix sockets, which have no URL, as they are. Any
+// goroutine.
 func (s *Server) Endpoints() []string {
 	path := s.Path
 	if path == "" {
 		path = "/mcp"
 	}
-	var urls, sockets []string
+	var urls, sockets, others []string
 	listeners := s.listeners()
 	for i, a := range s.Addrs() {
+		if _, ok := loop.IsUnix(a); ok {
+			others = append(others, a)
+			continue
+		}
 		host, port, err := net.SplitHostPort(a)
 		if err != nil {
 			continue
@@ -526,7 +540,7 @@ func (s *Server) Endpoints() []string {
 			sockets = append(sockets, "ws://"+at)
 		}
 	}
-	return append(urls, sockets...)
+	return slices.Concat(urls, sockets, others)
 }
 
 // ConnectionLimit is how many connections may be open at once: what was asked

@@ -31,7 +31,7 @@ type logFlags struct {
 }
 
 type serveCmd struct {
-	Listen     []string `placeholder:"HOST:PORT" help:"Address for HTTP and WebSocket (repeatable). Default: 127.0.0.1:8080 when no address is given."`
+	Listen     []string `placeholder:"HOST:PORT" help:"Address for HTTP and WebSocket, or unix:/path of a socket (repeatable). Default: 127.0.0.1:8080 when no address is given."`
 	HTTPListen []string `name:"http-listen" placeholder:"HOST:PORT" help:"Address for HTTP only (repeatable)."`
 	WSListen   []string `name:"ws-listen" placeholder:"HOST:PORT" help:"Address for WebSocket only (repeatable)."`
 	Path       string   `default:"/mcp" help:"Path of the endpoint."`
@@ -50,6 +50,7 @@ type serveCmd struct {
 	LegacySSE      bool     `name:"legacy-sse" help:"Serve the HTTP+SSE transport of 2024-11-05 too, at GET /sse and POST /messages."`
 	WSGreeting     bool     `name:"ws-greeting" help:"Send an initialize request to every new WebSocket, for clients that wait for it."`
 
+	socketFlags
 	authFlags
 	limitFlags
 	dataFlags
@@ -73,7 +74,7 @@ func (c *serveCmd) Run(e *env) error {
 	if c.ToolTimeout > 60*time.Second {
 		log.Warn("many clients give up after 60 s: a longer tool timeout will not be waited for", "tool_timeout", c.ToolTimeout)
 	}
-	watch, err := c.apply(srv, log)
+	watch, err := c.authFlags.apply(srv, log)
 	if err != nil {
 		closeStore()
 		return err
@@ -125,6 +126,11 @@ func (c *serveCmd) server(e *env) (*server.Server, error) {
 	}
 	for _, a := range c.WSListen {
 		srv.Listeners = append(srv.Listeners, server.Listener{Addr: a, WebSocketOnly: true})
+	}
+	for i := range srv.Listeners {
+		if err := c.socketFlags.apply(&srv.Listeners[i]); err != nil {
+			return nil, err
+		}
 	}
 	return srv, nil
 }
@@ -191,7 +197,7 @@ func (c *serveCmd) announce(e *env, srv *server.Server) {
 	fmt.Fprintf(w, "workers    %d blocking, %d cpu, queue %d each\n", st.Pool.Blocking.Limit, st.Pool.CPU.Limit, c.Queue)
 	fmt.Fprintf(w, "limits     %d connections, %d sessions, %d bytes a message, %s a tool\n",
 		srv.ConnectionLimit(), c.MaxSessions, c.MaxBody, c.ToolTimeout)
-	if len(endpoints) > 0 {
+	if len(endpoints) > 0 && strings.Contains(endpoints[0], "://") {
 		kind := "http"
 		if strings.HasPrefix(endpoints[0], "ws:") {
 			kind = "ws"
