@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // unixPrefix begins the address of a unix socket.
@@ -90,8 +92,9 @@ func settleSocket(first, path string, l *Listener) (fs.FileInfo, error) {
 			return nil, err
 		}
 	}
-	if err := os.Rename(first, path); err != nil {
-		return nil, err
+	// What has appeared there meanwhile stays.
+	if err := unix.Renameat2(unix.AT_FDCWD, first, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE); err != nil {
+		return nil, &os.LinkError{Op: "rename", Old: first, New: path, Err: err}
 	}
 	return os.Lstat(path)
 }
@@ -111,8 +114,20 @@ func clearSocket(path string) error {
 	if err == nil {
 		_ = conn.Close()
 	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	switch {
+	case err == nil:
 		return fmt.Errorf("listen address %s%s is already in use", unixPrefix, path)
+	case !errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("listen address %s%s: there is a socket that cannot be asked whether somebody listens: %w", unixPrefix, path, err)
 	}
-	return os.Remove(path) // of a process that was killed
+	// Of a process that was killed. It goes away under a name of its own, so that of
+	// two servers that start at once one cannot remove what the other has just made.
+	stale := path + ".stale"
+	if err := os.Rename(path, stale); err != nil {
+		return err
+	}
+	if now, err := os.Lstat(stale); err != nil || !os.SameFile(info, now) {
+		return errors.Join(fmt.Errorf("listen address %s%s is already in use", unixPrefix, path), os.Rename(stale, path))
+	}
+	return os.Remove(stale)
 }

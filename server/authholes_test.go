@@ -206,3 +206,32 @@ func TestMalformedCredentialOnSSE(t *testing.T) {
 		t.Errorf("%d %s", rep.status, rep.body())
 	}
 }
+
+// TestDeniedToolUsesUpNothing: calls of a tool that a caller may not use neither take
+// its rate from those who may, nor show by it that the tool exists.
+func TestDeniedToolUsesUpNothing(t *testing.T) {
+	s := allowing(t, newTools(), "tool:hold needs admin", "tool:echo for key:nobody")
+	s.Policy.Deny = parsedRules(t, "tool:now")
+	s.Limits.Tools = []ToolLimit{{Pattern: "*", Rate: slow(1), Concurrent: 1}}
+	r := serve(t, s)
+	for range 3 {
+		for _, tool := range []string{"echo", "now", "no_such_tool"} {
+			rep := r.as("low", "tools/call", tool, `"name":"`+tool+`"`)
+			if rep.status != 200 || !strings.Contains(rep.body(), "unknown tool") {
+				t.Errorf("%s: %d %s", tool, rep.status, rep.body())
+			}
+		}
+		if rep := r.as("low", "tools/call", "hold", `"name":"hold"`); rep.status != 403 {
+			t.Errorf("a tool that needs a scope: %d %s", rep.status, rep.body())
+		}
+	}
+	s.MCP.RemoveTools("hold")
+	mcp.AddTool(s.MCP, &mcp.Tool{Name: "hold"}, func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
+		return nil, nil, nil
+	})
+	for i, want := range []int{200, 429} {
+		if rep := r.as("high", "tools/call", "hold", `"name":"hold","arguments":{}`); rep.status != want {
+			t.Errorf("call %d of who may: %d %s", i+1, rep.status, rep.body())
+		}
+	}
+}

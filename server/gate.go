@@ -144,9 +144,24 @@ type lineReader struct{ conn *connection }
 
 // Run implements pool.Task.
 func (l lineReader) Run() {
+	finished := false
+	defer func() {
+		if finished {
+			return
+		}
+		// A panic, or somebody's code has ended the goroutine. Who is behind it in line
+		// must not wait for ever.
+		l.conn.link.Close(1011, "internal error")
+		for in := l.conn.nextInLine(); in != nil; in = l.conn.nextInLine() {
+			in.judged()
+			in.overloaded(errGone)
+			in.conn.arrive()
+		}
+	}()
 	for in := l.conn.nextInLine(); in != nil; in = l.conn.nextInLine() {
 		in.Run()
 	}
+	finished = true
 }
 
 // Panicked is called by the pool for a bug in the engine. The line has lost its
@@ -157,8 +172,10 @@ func (l lineReader) Panicked(*pool.PanicError) { l.conn.link.Close(1011, "intern
 func (in *inbound) Run() {
 	defer in.conn.arrive()
 	if in.who == nil {
-		who, err := in.gate.identify(in)
-		in.judged()
+		who, err := func() (*auth.Principal, error) {
+			defer in.judged()
+			return in.gate.identify(in)
+		}()
 		if err != nil {
 			in.unauthorized(err)
 			return
@@ -360,7 +377,7 @@ func (in *inbound) start(c *call) {
 	g := in.gate
 	plan := g.mcp.Plan(c.mcp)
 	c.timeout = plan.Timeout
-	if g.policy != nil && !in.authorized(c) {
+	if g.policy != nil && !in.authorized(c) || g.rates != nil && !in.admitTool(c) {
 		return
 	}
 	if c.mcp.Method == mcp.MethodListen {

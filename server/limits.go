@@ -15,10 +15,11 @@ import (
 // Limits bound what one caller may do, so that the others get their share. The
 // zero Limits are the defaults that the comments name.
 type Limits struct {
-	// Requests is how many requests each principal may send, and who is anonymous from
-	// each address (an IPv6 /64 counts as one). Credentials that are not known yet
-	// count too, by address: each costs a signature or a question to an issuer. More
-	// are answered 429, or -32003 (2026-07-28: -31003) with retryAfterMs. Default: no
+	// Requests is how many JSON-RPC requests each principal may send, and who is
+	// anonymous from each address (an IPv6 /64 counts as one; clients of a unix socket
+	// have none, and are not counted). Credentials that are not known yet count too, by
+	// address: each costs a signature or a question to an issuer. Notifications and
+	// responses are not counted. More are answered 429, or -32003 (2026-07-28: -31003) with retryAfterMs. Default: no
 	// limit.
 	Requests limit.Rate
 	// Tools are how many calls of tools all callers together may make; the first that
@@ -123,6 +124,8 @@ func (t *ToolLimit) check() error {
 		return errors.New("the pattern is empty")
 	case t.Concurrent < 0:
 		return errors.New("a negative number of calls")
+	case t.Concurrent == 0 && t.Rate.Unlimited():
+		return errors.New("it limits nothing")
 	}
 	return nil
 }
@@ -139,7 +142,7 @@ func (r *rates) caller(who *auth.Principal, cn *connection) limit.Key {
 func (r *rates) host(l *transport.Link) limit.Key {
 	host, ok := limit.Host(l.Remote)
 	if !ok {
-		return r.callers.Key("@" + l.Remote)
+		return 0 // a unix socket: who is behind it, a proxy or a user, we cannot tell
 	}
 	return r.callers.HostKey(host)
 }
@@ -148,7 +151,7 @@ func (r *rates) host(l *transport.Link) limit.Key {
 // when the request has been answered: there were too many from its address.
 func (in *inbound) admitStranger() bool {
 	r := in.gate.rates
-	if r == nil || r.callers == nil {
+	if r == nil || r.callers == nil || in.conn.host == 0 {
 		return true
 	}
 	ok, wait := r.callers.Allow(r.caller(nil, in.conn), 1, time.Now())
@@ -158,25 +161,50 @@ func (in *inbound) admitStranger() bool {
 	return ok
 }
 
-// admitCall counts a call for its caller and its tool. It is false when the call has
-// been answered: there were too many. stdio is the user's own process, which only the
-// rates of tools bound.
+// admitCall counts a call for its caller. It is false when the call has been
+// answered: there were too many. stdio is the user's own process.
 func (in *inbound) admitCall(c *call) bool {
 	r := in.gate.rates
-	tool := ""
-	if c.mcp.Method == methodCallTool {
-		raw, _ := jsonrpc.UnquoteView(c.mcp.Meta.Name())
-		tool, _, _ = in.gate.mcp.Effects(raw)
+	if r.callers == nil || in.conn.link.Protocol == transport.Stdio {
+		return true
 	}
-	if r.callers != nil && in.conn.link.Protocol != transport.Stdio {
-		if ok, wait := r.callers.Allow(r.caller(in.who, in.conn), r.cost(c.mcp.Method, tool), c.started); !ok {
-			in.refuseRate(c, "requests", wait)
-			return false
-		}
+	key := r.caller(in.who, in.conn)
+	if key == 0 {
+		return true
 	}
+	ok, wait := r.callers.Allow(key, r.cost(c.mcp.Method, in.gate.toolOf(c)), c.started)
+	if !ok {
+		in.refuseRate(c, "requests", wait)
+	}
+	return ok
+}
+
+// toolOf is the name of the tool that c calls; "" when it calls none.
+func (g *gate) toolOf(c *call) string {
+	if c.mcp.Method != methodCallTool {
+		return ""
+	}
+	raw, _ := jsonrpc.UnquoteView(c.mcp.Meta.Name())
+	name, _, _ := g.mcp.Effects(raw)
+	return name
+}
+
+// limitedTool is the tool that c calls, if it counts: what a caller may not use must
+// not use up what others may, nor show by its limit that it exists.
+func (g *gate) limitedTool(c *call) string {
+	if g.rates == nil || len(g.rates.tools) == 0 || g.policy != nil && !c.mcp.Permitted {
+		return ""
+	}
+	return g.toolOf(c)
+}
+
+// admitTool counts a call for its tool. It is false when the call has been answered.
+func (in *inbound) admitTool(c *call) bool {
+	tool := in.gate.limitedTool(c)
 	if tool == "" {
 		return true
 	}
+	r := in.gate.rates
 	if t := r.tool(tool, func(t *toolRate) bool { return t.calls != nil }); t != nil {
 		if ok, wait := t.calls.Allow(t.calls.Key(tool), 1, c.started); !ok {
 			in.refuseRate(c, "calls of this tool", wait)
@@ -216,11 +244,10 @@ func (g *gate) sit(c *call) error {
 		}
 		c.seat.principals = g.principals
 	}
-	if g.rates == nil || len(g.rates.tools) == 0 || c.mcp.Method != methodCallTool {
+	name := g.limitedTool(c)
+	if name == "" {
 		return nil
 	}
-	raw, _ := jsonrpc.UnquoteView(c.mcp.Meta.Name())
-	name, _, _ := g.mcp.Effects(raw)
 	if t := g.rates.tool(name, func(t *toolRate) bool { return t.running != nil }); t != nil {
 		if !t.running.Enter(name) {
 			c.stand()

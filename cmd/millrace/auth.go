@@ -38,8 +38,8 @@ func (f *authFlags) apply(srv *server.Server, log logger) (watch func(context.Co
 	if srv.Policy, err = f.policy(); err != nil {
 		return nil, usageError{err}
 	}
-	if !f.authenticates() {
-		return nil, f.unused()
+	if err := f.unused(); err != nil || !f.authenticates() {
+		return nil, err
 	}
 	if srv.PublicURL = f.PublicURL; f.PublicURL != "" {
 		srv.AuthorizationServers, srv.Scopes = f.AuthIssuer, f.AuthScopes
@@ -72,19 +72,29 @@ func (f *authFlags) apply(srv *server.Server, log logger) (watch func(context.Co
 // authenticates reports whether callers are asked who they are.
 func (f *authFlags) authenticates() bool { return len(f.AuthIssuer) > 0 || f.APIKeys != nil }
 
-// unused finds flags that mean nothing without authentication: who has set one
-// believes that there is some. A variable that is set and empty is such a flag too.
+// unused finds flags that mean nothing without another: who has set one believes
+// that it does something. A variable that is set and empty is such a flag too.
 func (f *authFlags) unused() error {
 	if v, set := os.LookupEnv("MILLRACE_AUTH_ISSUER"); set && v == "" {
 		return usageError{errors.New("MILLRACE_AUTH_ISSUER is set, and empty: nobody would be asked who he is; unset it if that is meant")}
 	}
-	for flag, set := range map[string]bool{
-		"public-url": f.PublicURL != "", "auth-jwks": f.AuthJWKS != "", "auth-audience": len(f.AuthAudience) > 0,
-		"auth-scopes": len(f.AuthScopes) > 0, "introspect-client-id": f.IntrospectClientID != "", "introspect-url": f.IntrospectURL != "",
-		"introspect-secret-file": f.IntrospectSecretFile != "", "implies": len(f.Implies) > 0,
+	issuer, client, public := len(f.AuthIssuer) > 0, f.IntrospectClientID != "", f.PublicURL != ""
+	for _, need := range []struct {
+		flag       string
+		set, there bool
+		needs      string
+	}{
+		{"public-url", public, f.authenticates(), "authentication: --api-keys or --auth-issuer"},
+		{"implies", len(f.Implies) > 0, f.authenticates(), "authentication: --api-keys or --auth-issuer"},
+		{"auth-jwks", f.AuthJWKS != "", issuer, "--auth-issuer"},
+		{"auth-audience", len(f.AuthAudience) > 0, issuer, "--auth-issuer"},
+		{"auth-scopes", len(f.AuthScopes) > 0, public, "--public-url"},
+		{"introspect-client-id", client, issuer, "--auth-issuer"},
+		{"introspect-url", f.IntrospectURL != "", client, "--introspect-client-id"},
+		{"introspect-secret-file", f.IntrospectSecretFile != "", client, "--introspect-client-id"},
 	} {
-		if set {
-			return usageError{fmt.Errorf("--%s means nothing without authentication: --api-keys or --auth-issuer", flag)}
+		if need.set && !need.there {
+			return usageError{fmt.Errorf("--%s means nothing without %s", need.flag, need.needs)}
 		}
 	}
 	return nil

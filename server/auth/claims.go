@@ -23,7 +23,7 @@ type claims struct {
 	Scope                         string
 	Scp                           scopeList // as some issuers name it
 	active                        bool      // of introspection
-	typ, tokenType                string    // of introspection
+	typ, tokenType                string    // as some issuers name the kind of a token
 	hasCodeHash, hasAccessTokHash bool      // an ID token has them
 }
 
@@ -134,6 +134,8 @@ func (c *claims) principal(issuer string, aud audience, now time.Time) (*Princip
 		return nil, invalid("it is not valid yet")
 	case !c.IssuedAt.IsZero() && now.Add(leeway).Before(c.IssuedAt.Time):
 		return nil, invalid("it was issued in the future")
+	case isOtherToken(c.typ) || isOtherToken(c.tokenType):
+		return nil, invalid("it is no access token")
 	case c.hasCodeHash || c.hasAccessTokHash:
 		return nil, invalid("it is an ID token")
 	case c.Subject == "" || len(c.Subject) > maxSubject:
@@ -146,6 +148,15 @@ func (c *claims) principal(issuer string, aud audience, now time.Time) (*Princip
 		}
 	}
 	return &Principal{ID: issuer + "#" + c.Subject, Scopes: scopes, Expires: c.Expires.Add(leeway)}, nil
+}
+
+// isOtherToken knows the kinds that issuers name in a claim.
+func isOtherToken(kind string) bool {
+	switch strings.ToLower(kind) {
+	case "refresh", "refresh_token", "offline", "id", "id_token", "logout":
+		return true
+	}
+	return false
 }
 
 // maxSubject bounds the ID of a principal, which keys tables.

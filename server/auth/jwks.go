@@ -42,6 +42,7 @@ func (s *keySet) find(ctx context.Context, kid, alg string) (*verifyKey, error) 
 		}
 		return k, nil
 	}
+	began := s.now()
 	err := s.refresh(ctx)
 	if again, age := s.lookup(kid, alg); again != nil && age < staleFor {
 		return again, nil
@@ -49,7 +50,20 @@ func (s *keySet) find(ctx context.Context, kid, alg string) (*verifyKey, error) 
 	if err != nil {
 		return nil, fmt.Errorf("keys of %s: %w", s.name, err)
 	}
-	return nil, invalid("no key of its issuer signed it")
+	if s.asked(began) || kid == "" {
+		return nil, invalid("no key of its issuer signed it")
+	}
+	// Its key may be a new one. That it is not would be a guess, which a client would
+	// take for a reason to throw its token away.
+	return nil, fmt.Errorf("keys of %s: the key of the token is not known, and the issuer could not be asked again yet", s.name)
+}
+
+// asked reports whether the keys are as the issuer told them at since or later, or
+// so lately that nobody could have rotated them and used the new one.
+func (s *keySet) asked(since time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.fetched.Before(since) || s.err == nil && since.Sub(s.fetched) < refreshPause
 }
 
 // lookup finds a key, and how old the set is.

@@ -172,8 +172,8 @@ const maxJudged = 8 << 10
 
 // Decide says whether p may use a thing. readOnly and destructive are what the
 // author of a tool says of it; they mean nothing for other kinds. A URI is judged as
-// it is and as it reads when its escapes are decoded, and must pass both ways; with
-// "." or ".." for a segment it passes neither. Decide allocates nothing for what has
+// it is, as it reads when its escapes are decoded, and without query and fragment, and
+// must pass in every form; with "." or ".." for a segment it passes in none. Decide allocates nothing for what has
 // no escapes when the answer is yes.
 func (y *Policy) Decide(p *Principal, kind Kind, name string, readOnly, destructive bool) Decision {
 	switch {
@@ -197,19 +197,29 @@ func (y *Policy) decideURI(p *Principal, uri string) Decision {
 			return Decision{}
 		}
 	}
-	if hasDots(decoded) {
+	// What stands before a query or a fragment is what they are about.
+	path := decoded
+	if i := strings.IndexAny(uri, "?#"); i >= 0 {
+		path = uri[:i]
+		if p, err := url.PathUnescape(path); err == nil {
+			path = p
+		}
+	}
+	if hasDots(path) || hasDots(decoded) {
 		return Decision{}
 	}
 	d := y.decide(p, Resource, uri)
-	if d.Allowed && decoded != uri {
-		return y.decide(p, Resource, decoded)
+	for _, form := range [...]string{decoded, path} {
+		if d.Allowed && form != uri {
+			d = y.decide(p, Resource, form)
+		}
 	}
 	return d
 }
 
 // hasDots reports whether a segment of a URI is "." or "..".
 func hasDots(uri string) bool {
-	if !strings.Contains(uri, "/.") {
+	if !strings.Contains(uri, ".") {
 		return false
 	}
 	for segment := range strings.SplitSeq(uri, "/") {

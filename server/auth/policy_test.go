@@ -56,6 +56,11 @@ func TestPolicy(t *testing.T) {
 		{"", "", Resource, "docs://a/./x", false, ""},
 		{"", "", Resource, "docs://a/.b", true, ""},
 		{"", "", Resource, "docs://%zz", false, ""},
+		{"", "", Resource, "docs://private?x", false, ""},
+		{"", "", Resource, "docs://private#x", false, ""},
+		{"", "", Resource, "docs://a/..?x", false, ""},
+		{"", "", Resource, "../private", false, ""},
+		{"", "", Resource, "docs://a?x=..", true, ""},
 		{"", "", Resource, "docs://private", false, ""}, // lists what is in it
 		{"", "", Resource, "docs://" + strings.Repeat("a", maxJudged), false, ""},
 		{"", "b", Tool, "db_get", false, "db:read"},

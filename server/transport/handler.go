@@ -114,9 +114,16 @@ type peer struct {
 func peerOf(c *loop.Conn) *peer { return c.User().(*peer) }
 
 // Opened implements loop.Handler.
-func (h *Handler) Opened(c *loop.Conn) bool {
-	if host, counted := h.counted(c); counted && !h.hosts.Enter(host) {
-		return false
+func (h *Handler) Opened(c *loop.Conn) (ok bool) {
+	if host, counted := h.counted(c); counted {
+		if !h.hosts.Enter(host) {
+			return false
+		}
+		defer func() {
+			if !ok { // a panic: Closed is not called then
+				h.hosts.Leave(host)
+			}
+		}()
 	}
 	p := &peer{host: h, conn: c}
 	c.SetUser(p)
