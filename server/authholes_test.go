@@ -11,6 +11,7 @@ import (
 
 	"millrace/server/auth"
 	"millrace/server/mcp"
+	"millrace/server/transport"
 )
 
 // These are holes that a review has found, each as it was found.
@@ -124,6 +125,9 @@ func TestStrangersTakeNoWorkers(t *testing.T) {
 	if d := time.Since(start); d > 2*time.Second {
 		t.Errorf("a known caller waits %v for strangers", d)
 	}
+	if n := r.running.Load().gate.judgedFrom.Keys(); n != 1 {
+		t.Errorf("%d addresses are being judged, want one", n)
+	}
 	close(v.free)
 	if status := <-statuses; status != 401 {
 		t.Errorf("the stranger that was judged is answered %d", status)
@@ -233,5 +237,35 @@ func TestDeniedToolUsesUpNothing(t *testing.T) {
 		if rep := r.as("high", "tools/call", "hold", `"name":"hold","arguments":{}`); rep.status != want {
 			t.Errorf("call %d of who may: %d %s", i+1, rep.status, rep.body())
 		}
+	}
+}
+
+// TestJudgedByAddress: a quarter of the places is for one address; all come back.
+func TestJudgedByAddress(t *testing.T) {
+	g := newGate(t, &Server{MCP: newTools().mcp, Workers: 128, Auth: auth.NewBearer(tokens{}), Policy: auth.AllowAll()})
+	stranger := func(remote string) *inbound {
+		l := &transport.Link{ID: 1, Protocol: transport.HTTP, Remote: remote}
+		g.Opened(l)
+		return &inbound{gate: g, conn: stateOf(l)}
+	}
+	var waiting []*inbound
+	for _, tt := range []struct {
+		remote string
+		most   int
+	}{{"192.0.2.1:1", 4}, {"192.0.2.2:1", 4}, {"unix", 8}, {"192.0.2.3:1", 0}} { // of 16
+		for n := range tt.most + 1 {
+			in := stranger(tt.remote)
+			if ok := in.judge(); ok != (n < tt.most) {
+				t.Errorf("%s, credential %d: %v", tt.remote, n+1, ok)
+			} else if ok {
+				waiting = append(waiting, in)
+			}
+		}
+	}
+	for _, in := range waiting {
+		in.judged()
+	}
+	if n := g.judging.Load(); n != 0 || g.judgedFrom.Keys() != 0 {
+		t.Errorf("%d places are taken, by %d addresses", n, g.judgedFrom.Keys())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -27,16 +28,18 @@ const largeBody = 64 << 10
 // kind, era and transport passes it, and nothing else authenticates, limits,
 // finds sessions or decides where a call runs. It is a transport.Dispatcher.
 type gate struct {
-	mcp      *mcp.Server
-	auth     auth.Authenticator
-	recall   auth.Recaller // auth, if it is one
-	revoker  auth.Revoker  // auth, if it is one
-	policy   *auth.Policy
-	judging  atomic.Int64 // requests on workers whose credential is not known yet
-	judges   int64        // most of them
-	resource protectedResource
-	leases   leases
-	rates    *rates // nil: nothing is limited
+	mcp     *mcp.Server
+	auth    auth.Authenticator
+	recall  auth.Recaller // auth, if it is one
+	revoker auth.Revoker  // auth, if it is one
+	policy  *auth.Policy
+	judging atomic.Int64 // requests on workers whose credential is not known yet
+	judges  int64        // most of them
+	// judgedFrom counts them by address.
+	judgedFrom *limit.Counter[netip.Prefix]
+	resource   protectedResource
+	leases     leases
+	rates      *rates // nil: nothing is limited
 	// principals counts the calls of each; nil: any number.
 	principals *limit.Counter[string]
 
@@ -96,6 +99,7 @@ type inbound struct {
 	who      *auth.Principal
 	known    *mcp.KnownMeta // what its _meta most likely is; nil when nobody knows
 	detached bool
+	from     netip.Prefix // where a credential that is being verified came from
 }
 
 // moveAway continues on a worker: the credential has to be verified, which may
@@ -103,8 +107,7 @@ type inbound struct {
 // shared connection queues up behind it, so that a cancellation never overtakes
 // the request it means. One worker reads the line of a connection, in order.
 func (g *gate) moveAway(in *inbound) {
-	if in.who == nil && g.judging.Add(1) > g.judges {
-		g.judging.Add(-1)
+	if in.who == nil && !in.judge() {
 		in.overloaded(errJudging)
 		return
 	}
@@ -113,7 +116,7 @@ func (g *gate) moveAway(in *inbound) {
 		in.overloaded(err)
 		return
 	}
-	away := &inbound{gate: g, conn: in.conn, who: in.who, detached: true}
+	away := &inbound{gate: g, conn: in.conn, who: in.who, from: in.from, detached: true}
 	away.req, away.stream = in.req.Detach(true)
 	if !in.conn.lineUp(away) {
 		return
@@ -132,10 +135,32 @@ func (g *gate) moveAway(in *inbound) {
 // that tools run on.
 var errJudging = errors.New("too many credentials to verify")
 
+// judge takes a place among the credentials that are being verified, of which one
+// address may have a quarter. It is false when there is none.
+func (in *inbound) judge() bool {
+	g := in.gate
+	if host, ok := limit.Host(in.conn.link.Remote); ok {
+		if !g.judgedFrom.Enter(host) {
+			return false
+		}
+		in.from = host
+	}
+	if g.judging.Add(1) > g.judges {
+		in.judged()
+		return false
+	}
+	return true
+}
+
 // judged makes room for another credential, if in has waited for its own.
 func (in *inbound) judged() {
-	if in.who == nil {
-		in.gate.judging.Add(-1)
+	if in.who != nil {
+		return
+	}
+	in.gate.judging.Add(-1)
+	if in.from.IsValid() {
+		in.gate.judgedFrom.Leave(in.from)
+		in.from = netip.Prefix{}
 	}
 }
 

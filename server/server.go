@@ -411,6 +411,7 @@ func (r *runState) serve() {
 	g.hooks = newHookRunner(r.cfg.Hooks, r.log)
 	g.pool = pool.New(pool.Config{CPUWorkers: cpus(), BlockingWorkers: r.cfg.Workers, Queue: r.cfg.Queue, Logger: r.log})
 	g.judges = max(1, int64(g.pool.Stats().Blocking.Limit)/8)
+	g.judgedFrom = limit.NewCounter[netip.Prefix](max(1, int(g.judges)/4))
 	g.calls.start()
 	r.cfg.MCP.LimitTasks(max(1, g.pool.Stats().Blocking.Limit/2))
 	r.cfg.MCP.ResumeTasks()
