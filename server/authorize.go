@@ -13,10 +13,6 @@ import (
 	"millrace/server/transport"
 )
 
-// metadataPath is where the metadata of a protected resource is found (RFC 9728,
-// section 3.1), alone or before the path of the resource.
-const metadataPath = "/.well-known/oauth-protected-resource"
-
 // protectedResource is what this server tells of its authorization: how to get a
 // token for it.
 type protectedResource struct {
@@ -53,7 +49,7 @@ func (s *Server) newProtectedResource() (r protectedResource, err error) {
 		return r, nil
 	}
 	well := *u
-	well.Path, well.RawPath = metadataPath+strings.TrimSuffix(u.Path, "/"), ""
+	well.Path, well.RawPath = transport.MetadataPath+strings.TrimSuffix(u.Path, "/"), ""
 	r.metadataURL = well.String()
 	r.metadata, err = json.Marshal(struct {
 		Resource string   `json:"resource"`
@@ -163,7 +159,7 @@ func (in *inbound) forbid(c *call, kind auth.Kind, name string, scopes []string)
 		e.Data = errorData{Type: "insufficient_scope", Scopes: scopes}
 		r.Challenge = in.gate.resource.challenge("insufficient_scope", scopes)
 	}
-	if c.modern || in.headerIsModern() || c.mcp.Meta.ProtocolVersion != nil {
+	if c.modern {
 		e.Code = codeUnauthorizedModern
 	}
 	in.gate.counters.forbidden.Inc()

@@ -2,12 +2,84 @@ package server
 
 import (
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"millrace/loop"
 )
+
+// Listener is an additional address to serve.
+type Listener struct {
+	// Addr is "host:port", or "unix:" and the absolute path of a socket: then Mode
+	// says who may connect, 0600 by default, and Owner to whom it belongs. A socket
+	// that nobody listens on is replaced, and what is no socket is left alone.
+	Addr  string
+	Mode  fs.FileMode
+	Owner *Owner
+	// HTTPOnly and WebSocketOnly restrict the address to one protocol.
+	HTTPOnly, WebSocketOnly bool
+}
+
+// Owner is who a unix socket belongs to; -1 leaves one of the two as it is.
+type Owner = loop.Owner
+
+// Addrs are the addresses being served, with real port numbers; nil when the
+// server does not run. Any goroutine.
+func (s *Server) Addrs() []string {
+	if r := s.running.Load(); r != nil && r.engine != nil {
+		return r.engine.Addrs()
+	}
+	return nil
+}
+
+// listeners are all addresses in the order of Addrs.
+func (s *Server) listeners() []Listener {
+	var all []Listener
+	switch {
+	case s.Addr != "":
+		all = append(all, Listener{Addr: s.Addr})
+	case len(s.Listeners) == 0:
+		all = append(all, Listener{Addr: "127.0.0.1:8080"})
+	}
+	return append(all, s.Listeners...)
+}
+
+// Endpoints are the URLs being served, for messages to people: http://... for
+// every address that speaks HTTP, ws://... for every one that speaks WebSocket,
+// those of HTTP first, and unix sockets, which have no URL, as they are. Any
+// goroutine.
+func (s *Server) Endpoints() []string {
+	path := s.Path
+	if path == "" {
+		path = "/mcp"
+	}
+	var urls, sockets, others []string
+	listeners := s.listeners()
+	for i, a := range s.Addrs() {
+		if _, ok := loop.IsUnix(a); ok {
+			others = append(others, a)
+			continue
+		}
+		host, port, err := net.SplitHostPort(a)
+		if err != nil {
+			continue
+		}
+		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+			host = "127.0.0.1"
+		}
+		at := net.JoinHostPort(host, port) + path
+		if !listeners[i].WebSocketOnly {
+			urls = append(urls, "http://"+at)
+		}
+		if !listeners[i].HTTPOnly {
+			sockets = append(sockets, "ws://"+at)
+		}
+	}
+	return slices.Concat(urls, sockets, others)
+}
 
 // isLoopback reports whether a listen address is reachable from this machine
 // alone. An empty host listens everywhere.

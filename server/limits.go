@@ -282,7 +282,7 @@ func (r *rates) cost(method, tool string) int {
 }
 
 func (in *inbound) refuseRate(c *call, what string, wait time.Duration) {
-	c.reject(in, in.gate.tooMany(wait), rateError(c.modern || in.headerIsModern() || c.mcp.Meta.ProtocolVersion != nil, what, wait))
+	c.reject(in, in.gate.tooMany(wait), rateError(c.modern, what, wait))
 }
 
 // tooMany is the answer to a request beyond a rate (RFC 6585, section 4).

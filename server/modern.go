@@ -27,7 +27,6 @@ func (in *inbound) isModern(msg *jsonrpc.Message, meta *mcp.CallMeta) bool {
 // specification's error table: headers against the body first, because a body
 // that says something else than its headers must not be looked at further.
 func (in *inbound) modern(c *call) {
-	c.mcp.Modern, c.modern = true, true
 	c.mcp.Version = mcp.Version20260728
 	meta := &c.mcp.Meta
 	h := in.req.Header

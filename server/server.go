@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"net"
 	"net/netip"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,21 +22,6 @@ import (
 	"millrace/server/session"
 	"millrace/server/transport"
 )
-
-// Listener is an additional address to serve.
-type Listener struct {
-	// Addr is "host:port", or "unix:" and the absolute path of a socket: then Mode
-	// says who may connect, 0600 by default, and Owner to whom it belongs. A socket
-	// that nobody listens on is replaced, and what is no socket is left alone.
-	Addr  string
-	Mode  fs.FileMode
-	Owner *Owner
-	// HTTPOnly and WebSocketOnly restrict the address to one protocol.
-	HTTPOnly, WebSocketOnly bool
-}
-
-// Owner is who a unix socket belongs to; -1 leaves one of the two as it is.
-type Owner = loop.Owner
 
 // Server serves an mcp.Server. Fill in the fields, then call Run; they must not
 // be changed afterwards. Zero fields stand for the defaults that their comments
@@ -234,33 +216,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return r.err
 }
 
-// Addrs are the addresses being served, with real port numbers; nil when the
-// server does not run. Any goroutine.
-func (s *Server) Addrs() []string {
-	if r := s.running.Load(); r != nil && r.engine != nil {
-		return r.engine.Addrs()
-	}
-	return nil
-}
-
 // AdminAddr is the address of the admin listener; "" when there is none.
 func (s *Server) AdminAddr() string {
 	if r := s.running.Load(); r != nil && r.admin != nil {
 		return r.admin.addr()
 	}
 	return ""
-}
-
-// listeners are all addresses in the order of Addrs.
-func (s *Server) listeners() []Listener {
-	var all []Listener
-	switch {
-	case s.Addr != "":
-		all = append(all, Listener{Addr: s.Addr})
-	case len(s.Listeners) == 0:
-		all = append(all, Listener{Addr: "127.0.0.1:8080"})
-	}
-	return append(all, s.Listeners...)
 }
 
 func (s *Server) loops() int {
@@ -508,40 +469,6 @@ func (r *runState) maxConnections() int {
 		return 0
 	}
 	return r.engine.MaxConnections()
-}
-
-// Endpoints are the URLs being served, for messages to people: http://... for
-// every address that speaks HTTP, ws://... for every one that speaks WebSocket,
-// those of HTTP first, and unix sockets, which have no URL, as they are. Any
-// goroutine.
-func (s *Server) Endpoints() []string {
-	path := s.Path
-	if path == "" {
-		path = "/mcp"
-	}
-	var urls, sockets, others []string
-	listeners := s.listeners()
-	for i, a := range s.Addrs() {
-		if _, ok := loop.IsUnix(a); ok {
-			others = append(others, a)
-			continue
-		}
-		host, port, err := net.SplitHostPort(a)
-		if err != nil {
-			continue
-		}
-		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		at := net.JoinHostPort(host, port) + path
-		if !listeners[i].WebSocketOnly {
-			urls = append(urls, "http://"+at)
-		}
-		if !listeners[i].HTTPOnly {
-			sockets = append(sockets, "ws://"+at)
-		}
-	}
-	return slices.Concat(urls, sockets, others)
 }
 
 // ConnectionLimit is how many connections may be open at once: what was asked

@@ -23,17 +23,8 @@ func TestAPIKey(t *testing.T) {
 	d := startDaemon(t, "--demo", "--listen=127.0.0.1:0", "--admin=", "--api-keys="+file, "--allow=tool:echo needs read; tool:add needs write", "--log-level=debug")
 	url := d.errs.find(t, `endpoint +(http://\S+)`)
 	status := func(tool string) int {
-		body := strings.Replace(strings.Replace(echoCall, "%q", `"`+tool+`"`, 1), "%s", `{"text":"hi","a":1,"b":2}`, 1)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for k, v := range map[string]string{
-			"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Authorization": "Bearer " + key,
-			"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool,
-		} {
-			req.Header.Set(k, v)
-		}
+		req := newCall(t, url, tool, `{"text":"hi","a":1,"b":2}`)
+		req.Header.Set("Authorization", "Bearer "+key)
 		res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 		if err != nil {
 			t.Fatal(err)

@@ -187,11 +187,11 @@ const echoCall = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name"
 
 func callTool(t *testing.T, url, tool, args string) string {
 	t.Helper()
-	return post(t, url, "tools/call", tool, strings.Replace(strings.Replace(echoCall, "%q", `"`+tool+`"`, 1), "%s", args, 1))
+	return answer(t, newCall(t, url, tool, args))
 }
 
-// post sends a request of 2026-07-28 and returns the body of the answer.
-func post(t *testing.T, url, method, name, body string) string {
+// newPost is a request of 2026-07-28.
+func newPost(t *testing.T, url, method, name, body string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -203,6 +203,24 @@ func post(t *testing.T, url, method, name, body string) string {
 	} {
 		req.Header.Set(k, v)
 	}
+	return req
+}
+
+// newCall is a call of a tool.
+func newCall(t *testing.T, url, tool, args string) *http.Request {
+	t.Helper()
+	return newPost(t, url, "tools/call", tool, strings.Replace(strings.Replace(echoCall, "%q", `"`+tool+`"`, 1), "%s", args, 1))
+}
+
+// post sends a request of 2026-07-28 and returns the body of the answer.
+func post(t *testing.T, url, method, name, body string) string {
+	t.Helper()
+	return answer(t, newPost(t, url, method, name, body))
+}
+
+// answer sends a request on a connection of its own and returns the body.
+func answer(t *testing.T, req *http.Request) string {
+	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {

@@ -25,18 +25,7 @@ func TestSocket(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}}
-	body := strings.Replace(strings.Replace(echoCall, "%q", `"echo"`, 1), "%s", `{"text":"hi"}`, 1)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/mcp", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for k, v := range map[string]string{
-		"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-		"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "echo",
-	} {
-		req.Header.Set(k, v)
-	}
-	res, err := client.Do(req)
+	res, err := client.Do(newCall(t, "http://localhost/mcp", "echo", `{"text":"hi"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

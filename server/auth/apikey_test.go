@@ -132,7 +132,7 @@ func TestAPIKeysWatch(t *testing.T) {
 		step := func(text string) {
 			t.Helper()
 			write(text)
-			time.Sleep(3 * time.Second)
+			time.Sleep(3 * time.Second) // of the bubble: Watch has looked by then
 			synctest.Wait()
 		}
 		step(line1 + "\n" + line3)

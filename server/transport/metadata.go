@@ -7,12 +7,12 @@ import (
 	"millrace/pool/buffer"
 )
 
-// metadataPath is where the metadata of a protected resource is, alone or in front
+// MetadataPath is where the metadata of a protected resource is, alone or in front
 // of the resource's own path (RFC 9728, section 3.1).
-const metadataPath = "/.well-known/oauth-protected-resource"
+const MetadataPath = "/.well-known/oauth-protected-resource"
 
 func isMetadataPath(path string) bool {
-	rest, ok := strings.CutPrefix(path, metadataPath)
+	rest, ok := strings.CutPrefix(path, MetadataPath)
 	return ok && (rest == "" || rest[0] == '/')
 }
 

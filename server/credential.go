@@ -1,0 +1,191 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"millrace/pool"
+	"millrace/server/auth"
+	"millrace/server/limit"
+	"millrace/server/transport"
+)
+
+// moveAway continues on a worker: the credential has to be verified, which may
+// block, or the message is too long to be scanned on the loop. What follows on a
+// shared connection queues up behind it, so that a cancellation never overtakes
+// the request it means. One worker reads the line of a connection, in order.
+func (g *gate) moveAway(in *inbound) {
+	if in.who == nil && !in.judge() {
+		in.overloaded(errJudging)
+		return
+	}
+	if err := in.conn.depart(g.maxInFlight); err != nil {
+		in.judged()
+		in.overloaded(err)
+		return
+	}
+	away := &inbound{gate: g, conn: in.conn, who: in.who, from: in.from, detached: true}
+	away.req, away.stream = in.req.Detach(true)
+	if !in.conn.lineUp(away) {
+		return
+	}
+	if err := g.pool.Submit(pool.Blocking, &in.conn.owner, lineReader{in.conn}); err != nil {
+		for in := in.conn.nextInLine(); in != nil; in = in.conn.nextInLine() {
+			in.judged()
+			in.overloaded(err)
+			in.conn.arrive()
+		}
+	}
+}
+
+// errJudging is why a request with an unknown credential is refused: others are
+// being looked at, which may wait for an issuer. They must not take the workers
+// that tools run on.
+var errJudging = errors.New("too many credentials to verify")
+
+// judge takes a place among the credentials that are being verified, of which one
+// address may have a quarter. It is false when there is none.
+func (in *inbound) judge() bool {
+	g := in.gate
+	if host, ok := limit.Host(in.conn.link.Remote); ok {
+		if !g.judgedFrom.Enter(host) {
+			return false
+		}
+		in.from = host
+	}
+	if g.judging.Add(1) > g.judges {
+		in.judged()
+		return false
+	}
+	return true
+}
+
+// judged makes room for another credential, if in has waited for its own.
+func (in *inbound) judged() {
+	if in.who != nil {
+		return
+	}
+	in.gate.judging.Add(-1)
+	if in.from.IsValid() {
+		in.gate.judgedFrom.Leave(in.from)
+		in.from = netip.Prefix{}
+	}
+}
+
+// lineReader is the task that reads the line of a connection.
+type lineReader struct{ conn *connection }
+
+// Run implements pool.Task.
+func (l lineReader) Run() {
+	finished := false
+	defer func() {
+		if finished {
+			return
+		}
+		// A panic, or somebody's code has ended the goroutine. Who is behind it in line
+		// must not wait for ever.
+		l.conn.link.Close(1011, "internal error")
+		for in := l.conn.nextInLine(); in != nil; in = l.conn.nextInLine() {
+			in.judged()
+			in.overloaded(errGone)
+			in.conn.arrive()
+		}
+	}()
+	for in := l.conn.nextInLine(); in != nil; in = l.conn.nextInLine() {
+		in.Run()
+	}
+	finished = true
+}
+
+// Panicked is called by the pool for a bug in the engine. The line has lost its
+// reader: the connection cannot go on.
+func (l lineReader) Panicked(*pool.PanicError) { l.conn.link.Close(1011, "internal error") }
+
+// Run is the second half of moveAway.
+func (in *inbound) Run() {
+	defer in.conn.arrive()
+	if in.who == nil {
+		who, err := func() (*auth.Principal, error) {
+			defer in.judged()
+			return in.gate.identify(in)
+		}()
+		if err != nil {
+			in.unauthorized(err)
+			return
+		}
+		if !in.admit(who) {
+			return
+		}
+	}
+	in.serve()
+}
+
+// recalled asks who sends the request where the answer is at hand. It is false
+// when the request has been answered: it is refused.
+func (in *inbound) recalled() bool {
+	var authorization []byte
+	if h := in.req.Header; h != nil {
+		authorization = h.Authorization
+	}
+	who, err := in.gate.recall.Recall(authorization)
+	if err != nil {
+		in.unauthorized(err)
+		return false
+	}
+	return who == nil || in.admit(who)
+}
+
+// admit makes who the sender of the request. It is false when the request has been
+// answered: the session is another one's.
+func (in *inbound) admit(who *auth.Principal) bool {
+	if !in.owns(who) {
+		in.fail(404, nil, invalidRequest("no such session: GET /sse opens one"))
+		return false
+	}
+	if in.req.Kind == transport.Upgrade {
+		in.conn.who.Store(who)
+	}
+	in.who = who
+	return true
+}
+
+// identify asks the Authenticator who sends the request. A WebSocket is asked
+// once, at its upgrade.
+func (g *gate) identify(in *inbound) (*auth.Principal, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), authTimeout)
+	defer cancel()
+	c := auth.Credentials{RemoteAddr: in.conn.link.Remote}
+	if h := in.req.Header; h != nil {
+		c.Authorization = string(h.Authorization)
+	}
+	return g.authenticate(ctx, c)
+}
+
+// authenticate keeps the faults of an Authenticator from being anything but
+// refusals. What it panicked with may hold the credential and is not logged.
+func (g *gate) authenticate(ctx context.Context, c auth.Credentials) (who *auth.Principal, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			g.log.Error("authenticator panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			who, err = nil, errAuthPanicked
+		}
+	}()
+	who, err = g.auth.Authenticate(ctx, c)
+	if err == nil && who == nil {
+		err = errNoPrincipal
+	}
+	return who, err
+}
+
+var (
+	errAuthPanicked = errors.New("it panicked")
+	errNoPrincipal  = errors.New("it returned neither a principal nor an error")
+)
+
+// authTimeout bounds one question to an Authenticator. It is shorter than the
+// time after which a silent answer becomes an event stream, which has no status.
+const authTimeout = 5 * time.Second
