@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -25,6 +26,8 @@ func (a fakeAuth) Authenticate(_ context.Context, c auth.Credentials) (*auth.Pri
 		return nil, nil
 	case "panic":
 		panic(token)
+	case "exit":
+		runtime.Goexit()
 	}
 	return nil, fmt.Errorf("%w: token %s", auth.ErrUnauthenticated, c.Authorization)
 }
@@ -154,5 +157,21 @@ func TestAuthOverload(t *testing.T) {
 	}
 	if _, resp, err := r.upgrade(); err != errUpgrade || resp.StatusCode != 503 {
 		t.Errorf("upgrade: %v %v", resp, err)
+	}
+}
+
+// An authenticator that ends its goroutine ends the connection, and takes no place
+// with it.
+func TestAuthGoexit(t *testing.T) {
+	r := serve(t, &Server{MCP: newTools().mcp, Auth: fakeAuth{make(chan auth.Credentials, 100)}, Policy: auth.AllowAll()})
+	for range 3 {
+		if rep, err := r.try(t.Context(), "POST", listMessage, "Authorization: Bearer exit"); err == nil {
+			t.Errorf("answered %d %s", rep.status, rep.body())
+		}
+	}
+	g := r.running.Load().gate
+	await(t, "nobody is being judged", func() bool { return g.judging.Load() == 0 && g.judgedFrom.Keys() == 0 })
+	if rep := r.do("POST", listMessage, "Authorization: Bearer eve"); rep.status != 401 {
+		t.Errorf("after it: %d", rep.status)
 	}
 }

@@ -86,8 +86,8 @@ func (l lineReader) Run() {
 		if finished {
 			return
 		}
-		// A panic, or somebody's code has ended the goroutine. Who is behind it in line
-		// must not wait for ever.
+		// A bug in the engine, which the pool logs, or somebody's code has ended the
+		// goroutine. The line has lost its reader: the connection cannot go on.
 		l.conn.link.Close(1011, "internal error")
 		for in := l.conn.nextInLine(); in != nil; in = l.conn.nextInLine() {
 			in.judged()
@@ -100,10 +100,6 @@ func (l lineReader) Run() {
 	}
 	finished = true
 }
-
-// Panicked is called by the pool for a bug in the engine. The line has lost its
-// reader: the connection cannot go on.
-func (l lineReader) Panicked(*pool.PanicError) { l.conn.link.Close(1011, "internal error") }
 
 // Run is the second half of moveAway.
 func (in *inbound) Run() {
