@@ -18,11 +18,12 @@ import (
 var imports = map[string][]string{
 	"codec/http1":       {},
 	"codec/websocket":   {},
+	"codec/proxy":       {},
 	"codec/sse":         {},
 	"codec/jsonrpc":     {},
 	"pool":              {},
 	"pool/buffer":       {},
-	"loop":              {"codec/http1", "codec/websocket", "pool/buffer"},
+	"loop":              {"codec/http1", "codec/proxy", "codec/websocket", "pool/buffer"},
 	"loop/looptest":     {"loop", "codec/http1", "codec/websocket", "pool/buffer"},
 	"server/auth":       {},
 	"server/limit":      {},
@@ -60,7 +61,7 @@ var only = map[string][]string{
 }
 
 // sansIO packages turn bytes into values: no socket, no goroutine, no clock.
-var sansIO = []string{"codec/http1", "codec/websocket", "codec/sse", "codec/jsonrpc"}
+var sansIO = []string{"codec/http1", "codec/proxy", "codec/websocket", "codec/sse", "codec/jsonrpc"}
 
 func TestImports(t *testing.T) {
 	seen := map[string]bool{}

@@ -48,8 +48,9 @@ func start(t *testing.T, cfg loop.Config, h loop.Handler) *loop.Engine {
 // client is a TCP client that reads what the server says.
 type client struct {
 	t *testing.T
-	*net.TCPConn
-	buf []byte // received, not yet looked at
+	net.Conn
+	tcp *net.TCPConn // what it runs on
+	buf []byte       // received, not yet looked at
 }
 
 func dial(t *testing.T, addr string) *client {
@@ -60,7 +61,7 @@ func dial(t *testing.T, addr string) *client {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
-	return &client{t, c.(*net.TCPConn), nil}
+	return &client{t: t, Conn: c, tcp: c.(*net.TCPConn)}
 }
 
 func (c *client) say(b []byte) {

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -22,6 +23,15 @@ type Listener struct {
 	// Mode and Owner are of the unix socket. Default: 0600, and whoever we are.
 	Mode  fs.FileMode
 	Owner *Owner
+	// TLS makes it a listener of TLS: 1.2 at least, and http/1.1 as the protocol,
+	// whatever the configuration says. Client certificates count when it verifies them
+	// (ClientAuth). Its callbacks run on the goroutines of handshakes.
+	TLS *tls.Config
+	// Proxy reports whether the peer at remote ("ip:port", or "unix") is a proxy that
+	// begins each connection with a PROXY header, of version 1 or 2: the client is who
+	// that names, and a connection without it is closed. Nil: no peer is. Any
+	// goroutine; it must not block.
+	Proxy func(remote string) bool
 	// Tag is handed through to Conn.Tag; the loop gives it no meaning.
 	Tag int
 }
@@ -51,6 +61,14 @@ type Config struct {
 	// HeadTimeout is how long a request head may take from its first byte.
 	// Default: 10 s.
 	HeadTimeout time.Duration
+	// MaxHandshakes is how many TLS handshakes may be under way at once; more wait.
+	// Default: 256.
+	MaxHandshakes int
+	// HandshakeTimeout is how long a TLS handshake may take, waiting included.
+	// Default: 10 s.
+	HandshakeTimeout time.Duration
+	// ProxyTimeout is how long a PROXY header may take. Default: 3 s.
+	ProxyTimeout time.Duration
 	// BodyGrace is how long a body may be slower than BodyRate. Default: 10 s.
 	BodyGrace time.Duration
 	// BodyRate is the least average speed of a body in bytes a second after
@@ -94,6 +112,9 @@ const maxHeld = 8 * pauseAt
 func (c Config) withDefaults() Config {
 	def(&c.Loops, 1)
 	def(&c.HeadTimeout, 10*time.Second)
+	def(&c.MaxHandshakes, 256)
+	def(&c.HandshakeTimeout, 10*time.Second)
+	def(&c.ProxyTimeout, 3*time.Second)
 	def(&c.BodyGrace, 10*time.Second)
 	def(&c.BodyRate, 1024)
 	def(&c.IdleTimeout, 75*time.Second)

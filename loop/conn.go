@@ -45,15 +45,20 @@ const (
 	// the answer on its way (RFC 9112 section 9.6).
 	modeLinger
 	modeClosed
+	// modeProxy: a trusted proxy has yet to say whose connection it is. The handler
+	// does not know of it.
+	modeProxy
+	// modeHandshake: TLS begins.
+	modeHandshake
 )
 
 // Conn is one connection. See the package comment for who may call what.
 type Conn struct {
-	loop   *loopState
-	sock   socket
-	id     uint64
-	remote string
-	tag    int
+	loop     *loopState
+	sock     socket
+	id       uint64
+	remote   string
+	listener *Listener
 
 	// Any goroutine.
 	queued  atomic.Int64 // bytes accepted for sending, behind the message being written
@@ -71,6 +76,9 @@ type Conn struct {
 	resumable  bool // in may be parsed on: what it waited for has come
 	keepAlive  bool // the open exchange may be followed by another
 	dirty      bool // in loop.dirty
+	introduced bool // the handler knows it
+
+	tls *secure // nil without TLS
 
 	in        *buffer.Buffer     // bytes read and not yet parsed
 	head      *buffer.Buffer     // the head of a request whose body is still coming
@@ -94,7 +102,7 @@ type Conn struct {
 // stores the loop's coarse clock; the wheel looks at it when its slot comes.
 type times struct {
 	active  moment // last byte received
-	head    moment // first byte of an incomplete head
+	head    moment // first byte of an incomplete head; start of what comes before HTTP
 	body    moment // start of an incomplete body
 	message moment // start of an incomplete WebSocket message
 	ping    moment // unanswered ping
@@ -109,7 +117,7 @@ func (c *Conn) ID() uint64 { return c.id }
 func (c *Conn) RemoteAddr() string { return c.remote }
 
 // Tag is the Tag of the Listener that accepted the connection. Any goroutine.
-func (c *Conn) Tag() int { return c.tag }
+func (c *Conn) Tag() int { return c.listener.Tag }
 
 // Gone reports whether the connection has ended. Any goroutine; true is final.
 func (c *Conn) Gone() bool { return c.gone.Load() }
@@ -220,7 +228,10 @@ func (c *Conn) ended(err error) {
 		buffer.Put(b)
 	}
 	c.out = nil
-	c.loop.handler.Closed(c, err)
+	c.endHandshake()
+	if c.introduced {
+		c.loop.handler.Closed(c, err)
+	}
 }
 
 // dropInput frees what was read and will not be parsed any more. It must not

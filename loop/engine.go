@@ -49,8 +49,12 @@ func Start(cfg Config, h Handler) (*Engine, error) {
 	if err := cfg.resolveMaxConnections(); err != nil {
 		return nil, err
 	}
+	if err := cfg.prepareTLS(); err != nil {
+		return nil, err
+	}
 	e := &Engine{
-		cfg: cfg, handler: h, loops: map[gnet.EventLoop]*loopState{},
+		shared: shared{turns: newTurns()},
+		cfg:    cfg, handler: h, loops: map[gnet.EventLoop]*loopState{},
 		closing: make(chan struct{}), stopping: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := e.open(); err != nil {
@@ -59,7 +63,7 @@ func Start(cfg Config, h Handler) (*Engine, error) {
 	for i, ln := range e.listeners {
 		for range acceptors {
 			e.accepting.Add(1)
-			go e.accept(ln, cfg.Listeners[i].Tag)
+			go e.accept(ln, &e.cfg.Listeners[i])
 		}
 	}
 	go e.watch(&e.ticks, time.Second)
@@ -212,6 +216,9 @@ type Stats struct {
 	Dropped     int64 // notifications lost to slow readers
 	PinnedBytes int64 // bytes held for incomplete requests and messages
 	Panics      int64 // panics caught on loops
+
+	Handshakes      int64 // TLS handshakes done
+	HandshakeErrors int64 // and those that failed, or were never finished
 }
 
 // Stats takes a snapshot.
@@ -222,5 +229,6 @@ func (s *shared) stats(loops int) Stats {
 		Loops: loops, Active: s.open.Load(), Peak: s.peak.Load(), Accepted: s.accepted.Load(),
 		TurnedAway: s.turned.Load(), Requests: s.requests.Load(), Messages: s.messages.Load(),
 		Refused: s.refused.Load(), Dropped: s.dropped.Load(), PinnedBytes: s.pinned.Load(), Panics: s.panics.Load(),
+		Handshakes: s.handshaken.Load(), HandshakeErrors: s.handshakeErrors.Load(),
 	}
 }

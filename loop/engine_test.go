@@ -205,7 +205,7 @@ func TestDrainLosesNothing(t *testing.T) {
 	var slow []*client
 	for range 3 {
 		c := dial(t, e.Addrs()[0])
-		c.SetReadBuffer(32 << 10)
+		c.tcp.SetReadBuffer(32 << 10)
 		c.say(looptest.Request("GET", "/big", ""))
 		if err := c.more(); err != nil {
 			t.Fatal(err)
@@ -380,7 +380,7 @@ func TestResetByPeer(t *testing.T) {
 	for range 20 {
 		c := dial(t, e.Addrs()[0])
 		c.echoes("x")
-		c.SetLinger(0)
+		c.tcp.SetLinger(0)
 		c.Close()
 	}
 	eventually(t, "they are gone", func() bool { return e.Stats().Active == 1 })
@@ -400,7 +400,7 @@ func TestResetWhileWriting(t *testing.T) {
 	c := dial(t, e.Addrs()[0])
 	c.say(cat(looptest.Upgrade("/"), looptest.Text("go")))
 	conn := <-conns
-	c.SetLinger(0)
+	c.tcp.SetLinger(0)
 	c.Close()
 	for conn.Send(1, looptest.TextFrame("x"), 0) {
 	}

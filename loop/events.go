@@ -26,9 +26,9 @@ func (h *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 	gc.SetContext(nil)
 	l := h.engine.loopOf(gc)
 	l.look()
-	c := l.opened(&gnetSocket{conn: gc, loop: l}, a.remote, a.tag)
+	c := l.opened(&gnetSocket{conn: gc, loop: l}, a.remote, a.listener)
 	if c == nil {
-		return overloaded, gnet.Close
+		return a.listener.refusal(), gnet.Close
 	}
 	gc.SetContext(c)
 	l.flushDirty() // Opened may have had enough already

@@ -30,6 +30,21 @@ func (c *Conn) feed(b []byte) {
 	case c.mode == modeLinger:
 		c.discard(len(b))
 	case c.closing:
+	case c.mode == modeProxy:
+		c.feedProxy(b)
+	case c.mode == modeHandshake:
+		c.feedHandshake(b)
+	case c.tls != nil:
+		c.feedTLS(b)
+	default:
+		c.feedPlain(b)
+	}
+}
+
+// feedPlain takes what the peer has said, decrypted if need be.
+func (c *Conn) feedPlain(b []byte) {
+	switch {
+	case len(b) == 0:
 	case c.mode == modeWebSocket:
 		c.feedWebSocket(b)
 	case c.mode == modeHTTP:

@@ -63,7 +63,7 @@ func lastCall(ln net.Listener) {
 // accept takes connections from ln until it is closed. A failure to accept is
 // the machine's trouble, most often a want of descriptors, and passes: the loop
 // waits and tries again, as long as it takes.
-func (e *Engine) accept(ln net.Listener, tag int) {
+func (e *Engine) accept(ln net.Listener, l *Listener) {
 	defer e.accepting.Done()
 	var backoff backoff
 	for {
@@ -80,19 +80,19 @@ func (e *Engine) accept(ln net.Listener, tag int) {
 			}
 		default:
 			backoff.reset()
-			e.enroll(conn, tag)
+			e.enroll(conn, l)
 		}
 	}
 }
 
 // enroll hands an accepted connection to a loop, or refuses it.
-func (e *Engine) enroll(conn net.Conn, tag int) {
+func (e *Engine) enroll(conn net.Conn, l *Listener) {
 	if !e.shared.enter(int64(e.cfg.MaxConnections)) {
 		e.shared.turned.Add(1)
-		refuseConn(conn)
+		refuseConn(conn, l.refusal())
 		return
 	}
-	a := &arrival{remote: remoteOf(conn), tag: tag}
+	a := &arrival{remote: remoteOf(conn), listener: l}
 	dropZone(conn.LocalAddr())
 	dropZone(conn.RemoteAddr())
 	_, err := e.client.EnrollContext(conn, a) // closes conn in any case, and waits for OnOpen
@@ -123,19 +123,27 @@ func dropZone(a net.Addr) {
 // arrival is what OnOpen needs to know of a connection, and its answer: gnet
 // does not report when it fails to add the socket to its loop.
 type arrival struct {
-	remote string
-	tag    int
-	taken  bool
+	remote   string
+	listener *Listener
+	taken    bool
 }
 
 // overloaded is what a connection over the limit is told.
 var overloaded = []byte("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n")
 
+// refusal is that, or nothing where it could not be read.
+func (l *Listener) refusal() []byte {
+	if l.TLS != nil {
+		return nil
+	}
+	return overloaded
+}
+
 // refuseConn tells a client that there is no room. The few bytes always fit
 // into the send buffer of a new socket.
-func refuseConn(conn net.Conn) {
+func refuseConn(conn net.Conn, refusal []byte) {
 	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-	_, _ = conn.Write(overloaded)
+	_, _ = conn.Write(refusal)
 	_ = conn.Close()
 }
 

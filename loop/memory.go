@@ -18,7 +18,12 @@ type Memory struct {
 // NewMemory returns a loop whose clock stands at a fixed time.
 func NewMemory(cfg Config, h Handler) *Memory {
 	m := &Memory{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), woke: make(chan struct{}, 1)}
-	m.loop = newLoopState(cfg.withDefaults(), h, &m.shr, func() time.Time { return m.now }, func() error {
+	cfg = cfg.withDefaults()
+	if err := cfg.prepareTLS(); err != nil {
+		panic(err)
+	}
+	m.shr.turns = newTurns()
+	m.loop = newLoopState(cfg, h, &m.shr, func() time.Time { return m.now }, func() error {
 		select {
 		case m.woke <- struct{}{}:
 		default:
@@ -62,13 +67,23 @@ func (m *Memory) Open(remote string, tag int) *Pipe {
 		most = int64(n)
 	}
 	if m.shr.enter(most) {
-		p.Conn = m.loop.opened(p, remote, tag)
+		p.Conn = m.loop.opened(p, remote, m.listener(tag))
 	} else {
 		m.shr.turned.Add(1)
 	}
 	p.Closed = p.Conn == nil
 	m.loop.flushDirty()
 	return p
+}
+
+// listener is the one of Config.Listeners with a tag, or one with nothing but that.
+func (m *Memory) listener(tag int) *Listener {
+	for i := range m.loop.cfg.Listeners {
+		if l := &m.loop.cfg.Listeners[i]; l.Tag == tag {
+			return l
+		}
+	}
+	return &Listener{Tag: tag}
 }
 
 // Feed delivers b as one read. b is copied first, as a kernel would.

@@ -97,7 +97,7 @@ func (c *Conn) Congested() bool { return c.queued.Load() > c.loop.cfg.MaxQueued 
 // accept puts b behind what the connection already has to write.
 func (c *Conn) accept(exchange uint64, b *buffer.Buffer, flags Flags) {
 	if c.mode == modeClosed || c.mode == modeLinger || c.closing || exchange != c.exchange ||
-		(c.mode == modeHTTP && !c.busy) {
+		(c.mode != modeWebSocket && !c.busy) {
 		c.queued.Add(-int64(len(b.B)))
 		buffer.Put(b)
 		c.loop.markDirty(c) // its bytes may be what reading was paused for
@@ -164,7 +164,7 @@ func (c *Conn) writeOut() {
 		p, n := c.loop.gather(rest)
 		rest = rest[n:]
 		if len(p) > 0 {
-			_, err = c.sock.Write(p)
+			err = c.put(p)
 		}
 	}
 	for i, b := range out {
@@ -197,7 +197,7 @@ func (c *Conn) settle() {
 		c.times.restart(c.loop.at)
 		c.rearm()
 	}
-	if c.closing && len(c.out) == 0 && c.mode != modeLinger {
+	if c.closing && len(c.out) == 0 && c.mode != modeLinger && c.bidFarewell() {
 		c.linger()
 	}
 }

@@ -23,9 +23,13 @@ type shared struct {
 	dropped  atomic.Int64 // droppable messages lost
 	pinned   atomic.Int64 // bytes of incomplete input
 	panics   atomic.Int64
-	draining atomic.Bool
-	date     date
-	ids      atomic.Uint64
+
+	handshaken      atomic.Int64  // TLS handshakes done
+	handshakeErrors atomic.Int64  // and those that failed
+	turns           chan struct{} // of handshakes that compute
+	draining        atomic.Bool
+	date            date
+	ids             atomic.Uint64
 }
 
 // enter counts a connection, unless there are most already. The count is taken
@@ -62,7 +66,11 @@ type loopState struct {
 	slowSet map[*Conn]struct{}
 	wheel   wheel
 	scratch []byte
+	plain   []byte // what a TLS record held; nil before the first
+	sealed  []byte // records on their way to a socket
 	epoll   int
+
+	handshakes handshakes
 
 	flushing bool // inside flushDirty
 	batch    batch
@@ -73,6 +81,7 @@ func newLoopState(cfg Config, h Handler, s *shared, clock func() time.Time, wake
 		cfg: cfg, handler: h, shared: s, wake: wake, clock: clock,
 		conns: map[*Conn]struct{}{}, slowSet: map[*Conn]struct{}{}, epoll: -1,
 	}
+	l.handshakes.most = max(1, cfg.MaxHandshakes/cfg.Loops)
 	l.look()
 	s.date.set(l.now)
 	l.wheel.init(l.at)
@@ -201,6 +210,7 @@ func (l *loopState) onTick() {
 			c.checkStall(l.at)
 		})
 	}
+	l.nextHandshakes()
 	l.drainBox()
 }
 
@@ -209,7 +219,9 @@ func (l *loopState) startDrain() {
 	l.look()
 	for c := range l.conns {
 		l.guard(c, func() {
-			l.handler.Drain(c)
+			if c.introduced {
+				l.handler.Drain(c)
+			}
 			c.rearm()
 			l.markDirty(c)
 		})
@@ -247,13 +259,14 @@ func (l *loopState) Run(context.Context) error {
 
 // opened makes a Conn for a new socket, which is counted in shared.open already;
 // nil when the handler refuses it.
-func (l *loopState) opened(s socket, remote string, tag int) *Conn {
-	c := &Conn{loop: l, sock: s, id: l.shared.ids.Add(1), remote: remote, tag: tag, req: new(http1.Request), decoder: new(http1.Body)}
+func (l *loopState) opened(s socket, remote string, ln *Listener) *Conn {
+	c := &Conn{loop: l, sock: s, id: l.shared.ids.Add(1), remote: remote, listener: ln, req: new(http1.Request), decoder: new(http1.Body)}
 	c.timer.conn = c
 	c.times.active = l.at
-	ok := false
-	l.guard(c, func() { ok = l.handler.Opened(c) })
-	if !ok {
+	if ln.Proxy != nil && ln.Proxy(remote) {
+		c.mode = modeProxy
+		c.times.head = l.at
+	} else if !c.introduce() {
 		c.mode = modeClosed
 		c.gone.Store(true)
 		l.wheel.remove(&c.timer)
@@ -264,6 +277,18 @@ func (l *loopState) opened(s socket, remote string, tag int) *Conn {
 	l.shared.accepted.Add(1)
 	c.rearm()
 	return c
+}
+
+// introduce tells the handler of the connection, which then begins with HTTP or with
+// TLS. It is false when the handler refuses it.
+func (c *Conn) introduce() bool {
+	c.mode, c.times.head = modeHTTP, 0
+	if c.listener.TLS != nil {
+		c.mode, c.times.head = modeHandshake, c.loop.at
+		c.tls = &secure{}
+	}
+	c.loop.guard(c, func() { c.introduced = c.loop.handler.Opened(c) })
+	return c.introduced
 }
 
 // turnAway undoes the count of a connection that was not let in.

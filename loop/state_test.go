@@ -19,6 +19,9 @@ func (silent) Alarm(*Conn)                   {}
 func (silent) Drain(*Conn)                   {}
 func (silent) Closed(*Conn, error)           {}
 
+// Queued is what is counted against Config.MaxQueued, for tests from outside.
+func Queued(c *Conn) int64 { return c.queued.Load() }
+
 // TestLostWakeUp: when waking a loop fails, its next tick delivers.
 func TestLostWakeUp(t *testing.T) {
 	m := NewMemory(Config{}, silent{})

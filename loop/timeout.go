@@ -28,6 +28,8 @@ func (c *Conn) timeUp() {
 		c.say(b)
 	case limitPong:
 		c.Abort(ErrNoPong)
+	case limitBegin:
+		c.Abort(ErrTimeout)
 	case limitLinger:
 		c.Abort(nil)
 	}

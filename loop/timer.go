@@ -120,6 +120,7 @@ const (
 	limitPing
 	limitPong
 	limitLinger
+	limitBegin
 )
 
 // drainQuiet is how long an idle HTTP connection lives on while the engine
@@ -137,6 +138,13 @@ func (c *Conn) limit() (moment, limitKind) {
 		return t.linger.add(time.Second), limitLinger
 	case c.closing || c.paused || !c.backlog.empty():
 		return 0, limitNone // the peer has to read first: see checkStall
+	case c.mode == modeProxy:
+		return t.head.add(cfg.ProxyTimeout), limitBegin
+	case c.mode == modeHandshake:
+		if d := t.active.add(drainQuiet); c.Draining() && d < t.head.add(cfg.HandshakeTimeout) {
+			return d, limitBegin
+		}
+		return t.head.add(cfg.HandshakeTimeout), limitBegin
 	case c.mode == modeWebSocket:
 		return c.limitWebSocket()
 	case c.mode == modeHTTP && !c.busy:
