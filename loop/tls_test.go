@@ -228,12 +228,12 @@ func TestTLSNotSpoken(t *testing.T) {
 		t.Errorf("and ends with %v", err)
 	}
 	for _, hello := range []string{
-		"\x80\x2e\x01\x03\x01",             // SSL 2
-		"\x16\x03\x01\x00\x00",             // an empty record
-		"\x16\x03\x01\x40\x01",             // a record that is too long
-		"\x16\x02\x01\x00\x10",             // of another protocol
-		"\x17\x03\x03\x00\x01\x00",         // data
-		"\x16\x03\x01\x00\x04\x02\x00\x00", // a ServerHello
+		"\x80\x2e\x01\x03\x01",                                     // SSL 2
+		"\x16\x03\x01\x00\x00",                                     // an empty record
+		"\x16\x03\x01\x40\x01",                                     // a record that is too long
+		"\x16\x02\x01\x00\x10",                                     // of another protocol
+		"\x17\x03\x03\x00\x01\x00",                                 // data
+		"\x16\x03\x01\x00\x04\x02\x00\x00",                         // a ServerHello
 		"\x16\x03\x01\x00\x04\x01\x00\x40\x00",                     // a hello that is too long
 		"\x16\x03\x01\x00\x01\x01\x17\x03\x01\x00\x01\x00",         // data inside of a hello
 		"\x16\x03\x01\x00\x04\x01\x00\x00\x00",                     // empty: for crypto/tls to refuse

@@ -127,7 +127,7 @@ func (in *inbound) recalled() bool {
 	if h := in.req.Header; h != nil {
 		authorization = h.Authorization
 	}
-	who, err := in.gate.recall.Recall(authorization)
+	who, err := in.gate.recall.Recall(authorization, in.conn.link.Certificate)
 	if err != nil {
 		in.unauthorized(err)
 		return false
@@ -154,7 +154,7 @@ func (in *inbound) admit(who *auth.Principal) bool {
 func (g *gate) identify(in *inbound) (*auth.Principal, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), authTimeout)
 	defer cancel()
-	c := auth.Credentials{RemoteAddr: in.conn.link.Remote}
+	c := auth.Credentials{RemoteAddr: in.conn.link.Remote, Certificate: in.conn.link.Certificate}
 	if h := in.req.Header; h != nil {
 		c.Authorization = string(h.Authorization)
 	}

@@ -10,13 +10,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"millrace/server/reload"
 )
 
 // keyPrefix begins every API key, so that people and secret scanners know one when
@@ -64,7 +63,7 @@ type Keys struct {
 type keyTable struct {
 	byHash map[tokenKey]*apiKey
 	byName map[string]*Principal // by ID
-	sum    tokenKey              // of the file
+	sum    reload.Sum            // of the file
 }
 
 type apiKey struct {
@@ -91,29 +90,15 @@ func LoadKeys(path string) (*Keys, error) {
 func (k *Keys) Len() int { return len(k.set.Load().byHash) }
 
 // Reload reads the file again, and reports whether it has changed. On an error, also
-// when there is no file, the old keys stay.
+// when there is no file, the old keys stay. See reload.Watch.
 func (k *Keys) Reload() (changed bool, err error) {
-	f, err := os.Open(k.path)
+	// Others may read the hashes, but not add one.
+	text, sum, err := reload.File{What: "API keys", Path: k.path, Max: maxKeyFile, Forbidden: 0o022}.Read()
 	if err != nil {
-		return false, fmt.Errorf("API keys: %w", err)
+		return false, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return false, fmt.Errorf("API keys: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&0o022 != 0 {
-		return false, fmt.Errorf("API keys: %s has mode %#o, which lets other users add keys: run chmod 644 %s", k.path, mode, k.path)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err != nil {
-		return false, fmt.Errorf("API keys: %w", err)
-	}
-	if len(text) > maxKeyFile {
-		return false, fmt.Errorf("API keys: %s is longer than %d bytes", k.path, maxKeyFile)
-	}
-	sum := keyOf(text) // the time of a file may stand still
-	if old := k.set.Load(); old != nil && old.sum == sum {
+	old := k.set.Load()
+	if old != nil && old.sum == sum {
 		return false, nil
 	}
 	table, err := parseKeyFile(text)
@@ -122,37 +107,13 @@ func (k *Keys) Reload() (changed bool, err error) {
 	}
 	table.sum = sum
 	for _, key := range table.byHash {
-		key.who.keys = k
+		key.who.from = k
 	}
-	if old := k.set.Load(); old != nil {
+	if old != nil {
 		table.keepFrom(old)
 	}
 	k.set.Store(table)
 	return true, nil
-}
-
-// Watch calls Reload every d until ctx ends. An error is logged once.
-func (k *Keys) Watch(ctx context.Context, d time.Duration, log *slog.Logger) {
-	t := time.NewTicker(d)
-	defer t.Stop()
-	last := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		switch did, err := k.Reload(); {
-		case err != nil && err.Error() != last:
-			last = err.Error()
-			log.Error("the API keys stay as they were", "err", err)
-		case err == nil:
-			last = ""
-			if did {
-				log.Info("API keys have changed", "keys", k.Len())
-			}
-		}
-	}
 }
 
 // Verify implements Verifier.
@@ -174,7 +135,7 @@ func (k *Keys) Verify(_ context.Context, token string) (*Principal, error) {
 // Revoked reports whether p came from a key that is not in the file any more, or
 // not as it was.
 func (k *Keys) Revoked(p *Principal) bool {
-	return p.keys == k && k.set.Load().byName[p.ID] != p
+	return p.from == k && k.set.Load().byName[p.ID] != p
 }
 
 // keepFrom takes over the principals of keys that are as they were: who came with

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"millrace/server/reload"
 )
 
 // keyFile writes a file of keys.
@@ -128,7 +130,7 @@ func TestAPIKeysWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go k.Watch(ctx, time.Second, slog.New(slog.DiscardHandler))
+		go reload.Watch(ctx, time.Second, nil, slog.New(slog.DiscardHandler), reload.Source{Name: "API keys", Reload: k.Reload})
 		step := func(text string) {
 			t.Helper()
 			write(text)
@@ -153,7 +155,7 @@ func TestAPIKeysWatch(t *testing.T) {
 		if !k.Revoked(ci) {
 			t.Error("a key with other scopes still has its old ones")
 		}
-		if k.Revoked(&Principal{ID: "https://as.example.com#ann"}) || k.Revoked(&Principal{ID: "key:other", keys: new(Keys)}) {
+		if k.Revoked(&Principal{ID: "https://as.example.com#ann"}) || k.Revoked(&Principal{ID: "key:other", from: new(Keys)}) {
 			t.Error("a principal of another verifier is revoked")
 		}
 	})

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -103,7 +104,7 @@ func (b *Bearer) verify(ctx context.Context, token string) (*Principal, error) {
 }
 
 // Recall implements Recaller.
-func (b *Bearer) Recall(authorization []byte) (*Principal, error) {
+func (b *Bearer) Recall(authorization []byte, _ *x509.Certificate) (*Principal, error) {
 	token, err := bearerToken(authorization)
 	if err != nil {
 		return nil, err

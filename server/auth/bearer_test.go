@@ -84,7 +84,7 @@ func TestBearerRemembers(t *testing.T) {
 		{"down", 0, false, 1}, {"down", 0, false, 2},
 	} {
 		*now = now.Add(tt.after)
-		p, err := b.Recall([]byte("Bearer " + tt.token))
+		p, err := b.Recall([]byte("Bearer "+tt.token), nil)
 		if (p != nil || err != nil) != tt.recall {
 			t.Errorf("%s after %v: Recall gives %+v, %v", tt.token, tt.after, p, err)
 		}
@@ -94,7 +94,7 @@ func TestBearerRemembers(t *testing.T) {
 		}
 	}
 	b.Forget()
-	if p, err := b.Recall([]byte("Bearer tok")); p != nil || err != nil {
+	if p, err := b.Recall([]byte("Bearer tok"), nil); p != nil || err != nil {
 		t.Errorf("after Forget: %+v, %v", p, err)
 	}
 }
@@ -110,11 +110,11 @@ func TestBearerExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	*now = now.Add(30*time.Second - 1)
-	if p, _ := b.Recall([]byte("Bearer tok")); p == nil {
+	if p, _ := b.Recall([]byte("Bearer tok"), nil); p == nil {
 		t.Error("forgotten before its time")
 	}
 	*now = now.Add(1)
-	if p, err := b.Recall([]byte("Bearer tok")); p != nil || err != nil {
+	if p, err := b.Recall([]byte("Bearer tok"), nil); p != nil || err != nil {
 		t.Errorf("at its end: %+v, %v", p, err)
 	}
 	if err := ask(); !errors.Is(err, ErrInvalidToken) {
@@ -136,7 +136,7 @@ func TestTokenCacheIsBounded(t *testing.T) {
 	if n := b.bad.len(); n > mostBad || n < mostBad/2 {
 		t.Errorf("%d bad tokens are remembered, want at most %d", n, mostBad)
 	}
-	if p, _ := b.Recall([]byte("Bearer tok")); p == nil {
+	if p, _ := b.Recall([]byte("Bearer tok"), nil); p == nil {
 		t.Error("bad tokens have pushed out a good one")
 	}
 	c := newTokenCache(16) // one for each shard
@@ -181,7 +181,7 @@ func TestRecallAllocates(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := testing.AllocsPerRun(100, func() {
-		if p, err := b.Recall(value); p == nil || err != nil {
+		if p, err := b.Recall(value, nil); p == nil || err != nil {
 			t.Fatal(p, err)
 		}
 	}); n != 0 {
@@ -197,7 +197,7 @@ func BenchmarkRecall(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if p, _ := bearer.Recall(value); p == nil {
+		if p, _ := bearer.Recall(value, nil); p == nil {
 			b.Fatal("forgotten")
 		}
 	}

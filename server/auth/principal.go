@@ -5,6 +5,7 @@ package auth
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"slices"
 	"time"
@@ -20,8 +21,8 @@ type Principal struct {
 	// Expires is when the credential ends; the zero time means never.
 	Expires time.Time
 
-	local bool  // see Local
-	keys  *Keys // that have let the principal in
+	local bool // see Local
+	from  any  // what has let the principal in, if that may take it back
 }
 
 // Local is the user who has started this process and talks to it over its standard
@@ -52,6 +53,8 @@ type Credentials struct {
 	Authorization string
 	// RemoteAddr is the client's address, after trusted proxies.
 	RemoteAddr string
+	// Certificate is the verified certificate of the connection; nil if there is none.
+	Certificate *x509.Certificate
 }
 
 // ErrUnauthenticated is the reason to answer 401: no credential, or one that
@@ -81,7 +84,8 @@ type Revoker interface {
 type Recaller interface {
 	Authenticator
 	// Recall returns what Authenticate would say of the value of an Authorization
-	// field, or nil and nil when that has yet to be found out. It is called on an
-	// event loop: it must not block. It keeps nothing of authorization.
-	Recall(authorization []byte) (*Principal, error)
+	// field and a certificate, or nil and nil when that has yet to be found out. It
+	// is called on an event loop: it must not block. It keeps nothing of
+	// authorization.
+	Recall(authorization []byte, cert *x509.Certificate) (*Principal, error)
 }

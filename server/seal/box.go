@@ -5,8 +5,8 @@
 // or the additional data, and checking them is the caller's part.
 //
 // To change a key without refusing tokens that are in use: add the new key as
-// the last line of every node's key file and restart; then move it to the
-// first line and restart; drop the old key when its last token has expired.
+// the last line of every node's key file, and have it read again; then move it to the
+// first line, and again; drop the old key when its last token has expired.
 package seal
 
 import (
@@ -14,6 +14,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"sync/atomic"
 )
 
 const (
@@ -39,15 +40,16 @@ var ErrInvalid = errors.New("seal: invalid token")
 // one spelling only, so it can serve as a map key.
 var encoding = base64.RawURLEncoding.Strict()
 
-// A Box seals and opens the tokens of one purpose. It is immutable and safe for
-// any goroutine.
+// A Box seals and opens the tokens of one purpose. It is safe for any goroutine, and
+// changes its keys when its Keys are reloaded.
 //
 // Nonces are random. NIST SP 800-38D, section 8.3: "The total number of
 // invocations of the authenticated encryption function shall not exceed 2^32"
 // for one key, here for one master key and purpose, over all nodes that share
 // it. At 1,000 tokens a second that is 49 days.
 type Box struct {
-	keys []boxKey
+	purpose string
+	keys    atomic.Pointer[[]boxKey]
 }
 
 type boxKey struct {
@@ -74,7 +76,7 @@ func (b *Box) Seal(dst, plaintext, aad []byte) []byte {
 	encoded := encoding.EncodedLen(size)
 	start := len(dst)
 	dst = slices.Grow(dst, encoded+size)
-	key := &b.keys[0]
+	key := &(*b.keys.Load())[0]
 
 	// Version and key id need no place in aad: the version is part of the
 	// derivation, and another key id means another key.
@@ -119,9 +121,9 @@ func (b *Box) Open(dst, token, aad []byte) ([]byte, error) {
 }
 
 func (b *Box) find(id [idSize]byte) cipher.AEAD {
-	for i := range b.keys {
-		if b.keys[i].id == id {
-			return b.keys[i].aead
+	for _, k := range *b.keys.Load() {
+		if k.id == id {
+			return k.aead
 		}
 	}
 	return nil

@@ -12,6 +12,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
+	"sync/atomic"
+
+	"millrace/server/reload"
 )
 
 const (
@@ -31,10 +35,19 @@ const (
 	infoBox   = "millrace seal v1 box "
 )
 
-// Keys is a set of master keys: the first one seals, all of them open. It is
-// immutable and safe for any goroutine. Printing it never shows a key.
+// Keys is a set of master keys: the first one seals, all of them open. It is safe for
+// any goroutine. Printing it never shows a key.
 type Keys struct {
+	path string
+	set  atomic.Pointer[keySet]
+
+	mu    sync.Mutex
+	boxes []*Box // that have been made, and change with the set
+}
+
+type keySet struct {
 	keys []masterKey
+	sum  reload.Sum // of the file
 }
 
 // A masterKey is never used as a cipher key itself, only to derive.
@@ -48,7 +61,9 @@ type masterKey struct {
 func NewRandom() *Keys {
 	var secret [keySize]byte
 	rand.Read(secret[:]) // never fails: crypto/rand ends the process instead
-	return &Keys{keys: []masterKey{newMasterKey(secret)}}
+	k := &Keys{}
+	k.set.Store(&keySet{keys: []masterKey{newMasterKey(secret)}})
+	return k
 }
 
 // LoadFile reads a key file: one key on a line, 32 bytes in standard base64
@@ -60,32 +75,38 @@ func NewRandom() *Keys {
 // malformed, short or repeated key, and a file of none or of more than MaxKeys.
 // No error quotes the content of the file.
 func LoadFile(path string) (*Keys, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
-	}
-	defer f.Close()
-
-	// Asking the open file, not the path, leaves no gap to swap the file in.
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("key file %s has mode %#o, open to other users: run chmod 600 %s", path, mode, path)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
-	}
-	if len(text) > maxFileSize {
-		return nil, fmt.Errorf("key file %s is larger than %d bytes", path, maxFileSize)
-	}
-	k, err := parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, err)
+	k := &Keys{path: path}
+	if _, err := k.Reload(); err != nil {
+		return nil, err
 	}
 	return k, nil
+}
+
+// Reload reads the key file again, and reports whether it has changed. Every Box then
+// seals and opens with the new keys. On an error, also when there is no file, the old
+// keys stay. Keys of NewRandom never change. See reload.Watch.
+func (k *Keys) Reload() (changed bool, err error) {
+	if k.path == "" {
+		return false, nil
+	}
+	text, sum, err := reload.File{What: "key file", Path: k.path, Max: maxFileSize, Forbidden: 0o077}.Read()
+	if err != nil {
+		return false, err
+	}
+	if old := k.set.Load(); old != nil && old.sum == sum {
+		return false, nil
+	}
+	keys, err := parse(text)
+	if err != nil {
+		return false, fmt.Errorf("key file %s: %w", k.path, err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.set.Store(&keySet{keys, sum})
+	for _, b := range k.boxes {
+		b.use(keys)
+	}
+	return true, nil
 }
 
 // WriteRandom creates a key file at path with one fresh key and mode 0600. A
@@ -109,23 +130,35 @@ func WriteRandom(path string) error {
 // Format prints how many keys there are and which one seals, whatever the verb:
 // without it %v or %d would print the keys.
 func (k *Keys) Format(s fmt.State, _ rune) {
-	if k == nil || len(k.keys) == 0 {
+	if k == nil || k.set.Load() == nil {
 		io.WriteString(s, "seal.Keys(none)")
 		return
 	}
-	fmt.Fprintf(s, "seal.Keys(%d, sealing with %x)", len(k.keys), k.keys[0].id)
+	keys := k.set.Load().keys
+	fmt.Fprintf(s, "seal.Keys(%d, sealing with %x)", len(keys), keys[0].id)
 }
 
 // Box returns the box for purpose, with a sub-key of its own for every key of
 // the set: what one purpose sealed does not open for another. It costs a few
-// microseconds, so keep the box. Keys must come from NewRandom or LoadFile.
+// microseconds, and the Keys hold it for as long as they live, so keep the box.
+// Keys must come from NewRandom or LoadFile.
 func (k *Keys) Box(purpose string) *Box {
-	b := &Box{keys: make([]boxKey, len(k.keys))}
-	for i, m := range k.keys {
-		block := must(aes.NewCipher(derive(m.secret, infoBox+purpose, keySize)))
-		b.keys[i] = boxKey{id: m.id, aead: must(cipher.NewGCMWithRandomNonce(block))}
-	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	b := &Box{purpose: purpose}
+	b.use(k.set.Load().keys)
+	k.boxes = append(k.boxes, b)
 	return b
+}
+
+// use derives the keys of a box.
+func (b *Box) use(keys []masterKey) {
+	derived := make([]boxKey, len(keys))
+	for i, m := range keys {
+		block := must(aes.NewCipher(derive(m.secret, infoBox+b.purpose, keySize)))
+		derived[i] = boxKey{id: m.id, aead: must(cipher.NewGCMWithRandomNonce(block))}
+	}
+	b.keys.Store(&derived)
 }
 
 func newMasterKey(secret [keySize]byte) masterKey {
@@ -148,8 +181,7 @@ func must[T any](v T, err error) T {
 }
 
 // parse reads the text of a key file.
-func parse(text []byte) (*Keys, error) {
-	k := &Keys{}
+func parse(text []byte) (keys []masterKey, err error) {
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
@@ -157,7 +189,7 @@ func parse(text []byte) (*Keys, error) {
 		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		if len(k.keys) == MaxKeys {
+		if len(keys) == MaxKeys {
 			return nil, fmt.Errorf("line %d: more than %d keys", number, MaxKeys)
 		}
 		secret, err := parseKey(line)
@@ -165,17 +197,17 @@ func parse(text []byte) (*Keys, error) {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
 		m := newMasterKey(secret)
-		for _, other := range k.keys {
+		for _, other := range keys {
 			if other.id == m.id {
 				return nil, fmt.Errorf("line %d: the key is there already", number)
 			}
 		}
-		k.keys = append(k.keys, m)
+		keys = append(keys, m)
 	}
-	if len(k.keys) == 0 {
+	if len(keys) == 0 {
 		return nil, errors.New("no key in it")
 	}
-	return k, nil
+	return keys, nil
 }
 
 func parseKey(line []byte) (secret [keySize]byte, err error) {

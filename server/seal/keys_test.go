@@ -72,7 +72,7 @@ func TestLoadFile(t *testing.T) {
 		{"others read", line(1, 32), 0o604, 0, "chmod 600"},
 		{"group writes", line(1, 32), 0o620, 0, "chmod 600"},
 		{"size, limit", strings.Repeat("#", maxFileSize-45) + "\n" + strings.TrimSpace(line(1, 32)), 0o600, 1, ""},
-		{"size, limit+1", strings.Repeat("#", maxFileSize-45) + "\n" + line(1, 32), 0o600, 0, "larger than 65536 bytes"},
+		{"size, limit+1", strings.Repeat("#", maxFileSize-45) + "\n" + line(1, 32), 0o600, 0, "longer than 65536 bytes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -91,8 +91,8 @@ func TestLoadFile(t *testing.T) {
 			if err != nil {
 				t.Fatalf("LoadFile: %v", err)
 			}
-			if len(k.keys) != tt.keys {
-				t.Errorf("keys = %d, want %d", len(k.keys), tt.keys)
+			if len(k.set.Load().keys) != tt.keys {
+				t.Errorf("keys = %d, want %d", len(k.set.Load().keys), tt.keys)
 			}
 		})
 	}
@@ -149,14 +149,14 @@ func TestWriteRandom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.keys[0].secret == k.keys[0].secret {
+	if o.set.Load().keys[0].secret == k.set.Load().keys[0].secret {
 		t.Error("two files hold the same key")
 	}
 }
 
 func TestFormatShowsNoKey(t *testing.T) {
 	k := loadText(t, line('A', keySize)+line('B', keySize))
-	want := fmt.Sprintf("seal.Keys(2, sealing with %x)", k.keys[0].id)
+	want := fmt.Sprintf("seal.Keys(2, sealing with %x)", k.set.Load().keys[0].id)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		if got := fmt.Sprintf(verb, k); got != want {
 			t.Errorf("%s = %q, want %q", verb, got, want)
@@ -167,5 +167,59 @@ func TestFormatShowsNoKey(t *testing.T) {
 	}
 	if got, want := fmt.Sprint((*Keys)(nil)), "seal.Keys(none)"; got != want {
 		t.Errorf("nil = %q, want %q", got, want)
+	}
+}
+
+// TestReload changes keys while boxes are in use.
+func TestReload(t *testing.T) {
+	a, b := line('a', keySize), line('b', keySize)
+	path := writeFile(t, a, 0o600)
+	k, err := LoadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := k.Box("sess")
+	old := box.Seal(nil, []byte("old"), nil)
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opens := func(token []byte) bool {
+		_, err := box.Open(nil, token, nil)
+		return err == nil
+	}
+	if changed, err := k.Reload(); changed || err != nil {
+		t.Errorf("an unchanged file: %v, %v", changed, err)
+	}
+	write(a + b) // step 1: the new key opens
+	if changed, err := k.Reload(); !changed || err != nil || !opens(old) {
+		t.Errorf("a second key: %v, %v", changed, err)
+	}
+	write(b + a) // step 2: it seals
+	if changed, err := k.Reload(); !changed || err != nil || !opens(old) {
+		t.Errorf("keys in another order: %v, %v", changed, err)
+	}
+	fresh := box.Seal(nil, []byte("new"), nil)
+	write("nonsense")
+	if changed, err := k.Reload(); changed || err == nil || !opens(old) || !opens(fresh) {
+		t.Errorf("a broken file: %v, %v", changed, err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := k.Reload(); changed || err == nil || !opens(fresh) {
+		t.Errorf("no file: %v, %v", changed, err)
+	}
+	write(b) // step 3: the old one is gone
+	if changed, err := k.Reload(); !changed || err != nil || opens(old) || !opens(fresh) {
+		t.Errorf("the old key dropped: %v, %v", changed, err)
+	}
+	if later := k.Box("sess"); !bytes.Equal(must(later.Open(nil, fresh, nil)), []byte("new")) {
+		t.Error("a later box has other keys")
+	}
+	if changed, err := NewRandom().Reload(); changed || err != nil {
+		t.Errorf("random keys: %v, %v", changed, err)
 	}
 }

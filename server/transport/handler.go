@@ -263,8 +263,9 @@ func (p *peer) begin(r *http1.Request) *httpStream {
 // dispatch hands a request up.
 func (h *Handler) dispatch(p *peer, s *httpStream, r *http1.Request, kind Kind) {
 	p.fillHeader(r)
-	if remote := p.client(r); remote != p.link.Remote {
-		p.relink(&Link{Protocol: HTTP, Remote: remote})
+	// The certificate is not known when the connection is opened.
+	if remote, cert := p.client(r), p.conn.PeerCertificate(); remote != p.link.Remote || cert != p.link.Certificate {
+		p.relink(&Link{Protocol: HTTP, Remote: remote, Certificate: cert})
 	}
 	p.handUp(kind, r.Body, s, s)
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -61,7 +62,7 @@ func (h *HTTPHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.flush()
 		return
 	}
-	s.link = &Link{ID: h.ids.Add(1), Protocol: HTTP, Remote: h.client(r), Close: func(uint16, string) { s.abort() }}
+	s.link = &Link{ID: h.ids.Add(1), Protocol: HTTP, Remote: h.client(r), Certificate: netCertificate(r), Close: func(uint16, string) { s.abort() }}
 	h.up.Opened(s.link)
 	defer h.leave(s)
 	if !h.enter(s) {
@@ -239,6 +240,14 @@ func (h *HTTPHandler) loopback(r *http.Request) bool {
 	}
 	addr, err := netip.ParseAddrPort(local.String())
 	return err == nil && addr.Addr().Unmap().IsLoopback()
+}
+
+// netCertificate is the certificate of the client, if somebody has verified it.
+func netCertificate(r *http.Request) *x509.Certificate {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return nil
+	}
+	return r.TLS.VerifiedChains[0][0]
 }
 
 // client is the address of who sent r: the peer's, unless that is a trusted

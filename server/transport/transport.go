@@ -5,6 +5,7 @@
 package transport
 
 import (
+	"crypto/x509"
 	"time"
 
 	"millrace/pool/buffer"
@@ -149,6 +150,9 @@ type Link struct {
 	Protocol Protocol
 	// Remote is the client's address, after trusted proxies. Empty on stdio.
 	Remote string
+	// Certificate is what the client has proved to be on TLS; nil if it has not. It
+	// is that of whoever has made the connection, which may be a proxy.
+	Certificate *x509.Certificate
 	// State is the gate's own; the transport only keeps it. It is set in
 	// Dispatcher.Opened and never changed.
 	State any
