@@ -9,6 +9,7 @@ import (
 	"millrace/server"
 	"millrace/server/auth"
 	"millrace/server/mcp"
+	"millrace/server/reload"
 )
 
 var _ = authorized
@@ -32,6 +33,6 @@ func authorized(s *mcp.Server) *server.Server {
 		PublicURL:            "https://mcp.example.com/mcp",
 		AuthorizationServers: []string{"https://auth.example.com/realms/main"},
 	}
-	go keys.Watch(context.Background(), 2*time.Second, slog.Default())
+	go reload.Watch(context.Background(), 2*time.Second, nil, slog.Default(), reload.Source{Name: "API keys", Reload: keys.Reload})
 	return srv
 }

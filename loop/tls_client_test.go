@@ -1,14 +1,8 @@
 package loop_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"io"
-	"math/big"
 	"net"
 	"sync"
 	"testing"
@@ -16,70 +10,24 @@ import (
 
 	"millrace/loop"
 	"millrace/loop/looptest"
+	"millrace/server/cert/certtest"
 )
 
-// authority signs certificates for the tests.
-type authority struct {
-	t    *testing.T
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	pool *x509.CertPool
-}
+// authority is one for "localhost".
+type authority struct{ *certtest.Authority }
 
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{t: t, pool: x509.NewCertPool()}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	a.cert, a.key = a.sign(tmpl)
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-// sign makes a certificate, by the authority itself if it has no key yet.
-func (a *authority) sign(tmpl *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	parent, signer := tmpl, key
-	if a.key != nil {
-		parent, signer = a.cert, a.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, &key.PublicKey, signer)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return cert, key
-}
-
-// issue returns a certificate for name, good for servers and clients.
-func (a *authority) issue(name string) tls.Certificate {
-	a.t.Helper()
-	cert, key := a.sign(&x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	})
-	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
-}
+func newAuthority(t *testing.T) authority { return authority{certtest.New(t)} }
 
 // server is a configuration with a certificate for "localhost".
-func (a *authority) server() *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{a.issue("localhost")}}
+func (a authority) server() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{a.Issue("server", "localhost")}}
 }
 
 // client is one that trusts the authority, for one version of TLS.
-func (a *authority) client(version uint16) *tls.Config {
-	return &tls.Config{RootCAs: a.pool, ServerName: "localhost", MinVersion: version, MaxVersion: version}
+func (a authority) client(version uint16, certs ...tls.Certificate) *tls.Config {
+	cfg := a.Client("localhost", certs...)
+	cfg.MinVersion, cfg.MaxVersion = version, version
+	return cfg
 }
 
 // secureClient speaks TLS to a server.

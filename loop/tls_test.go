@@ -159,7 +159,7 @@ func TestTLSProtocols(t *testing.T) {
 func TestTLSClientCertificate(t *testing.T) {
 	a, other := newAuthority(t), newAuthority(t)
 	cfg := a.server()
-	cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, a.pool
+	cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, a.Pool
 	h := &looptest.Handler{OnRequest: func(c *loop.Conn, r *http1.Request) {
 		name := "nobody"
 		if cert := c.PeerCertificate(); cert != nil && c.TLS() {
@@ -176,11 +176,7 @@ func TestTLSClientCertificate(t *testing.T) {
 	asks := startTLS(t, loop.Config{}, h, cfg)
 	eachVersion(t, func(t *testing.T, version uint16) {
 		ask := func(e *loop.Engine, certs ...tls.Certificate) (string, error) {
-			cfg := a.client(version)
-			if len(certs) > 0 {
-				cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certs[0], nil }
-			}
-			c := secureClient(t, e.Addrs()[0], cfg)
+			c := secureClient(t, e.Addrs()[0], a.client(version, certs...))
 			if _, err := c.Write(looptest.Request("GET", "/", "")); err != nil {
 				return "", err
 			}
@@ -188,7 +184,7 @@ func TestTLSClientCertificate(t *testing.T) {
 			_, name, _ := strings.Cut(string(c.buf), "\r\n\r\n")
 			return name, err
 		}
-		mine, theirs := a.issue("agent"), other.issue("agent")
+		mine, theirs := a.Issue("agent"), other.Issue("agent")
 		for _, tt := range []struct {
 			name  string
 			e     *loop.Engine

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"millrace/loop"
+	"millrace/server/transport"
 )
 
 // Listener is an additional address to serve.
@@ -21,6 +23,15 @@ type Listener struct {
 	Owner *Owner
 	// HTTPOnly and WebSocketOnly restrict the address to one protocol.
 	HTTPOnly, WebSocketOnly bool
+	// TLS makes it an address of TLS. The versions are 1.2 and 1.3 and the protocol is
+	// http/1.1, whatever it says. Clients whose certificate it verifies are known by it
+	// to an Authenticator such as auth.Certificates. cert.Files makes one of files.
+	TLS *tls.Config
+	// ProxyProtocol has proxies in ProxyFrom, or on a unix socket everybody, begin each
+	// connection with a PROXY header, of version 1 or 2: it names the client, in the
+	// place of the proxy. Without the header their connections are closed.
+	ProxyProtocol bool
+	ProxyFrom     []netip.Prefix
 }
 
 // Owner is who a unix socket belongs to; -1 leaves one of the two as it is.
@@ -47,8 +58,51 @@ func (s *Server) listeners() []Listener {
 	return append(all, s.Listeners...)
 }
 
-// Endpoints are the URLs being served, for messages to people: http://... for
-// every address that speaks HTTP, ws://... for every one that speaks WebSocket,
+// loopListeners are the listeners for the engine, and what the transport has to know
+// of them.
+func (s *Server) loopListeners() (all []loop.Listener, known []transport.Listener, err error) {
+	for i, l := range s.listeners() {
+		loopback, err := s.checkBind(l.Addr)
+		if err != nil {
+			return nil, nil, err
+		}
+		proxy, err := l.proxy()
+		if err != nil {
+			return nil, nil, err
+		}
+		known = append(known, transport.Listener{Loopback: loopback, HTTP: !l.WebSocketOnly, WebSocket: !l.HTTPOnly})
+		all = append(all, loop.Listener{Addr: l.Addr, Tag: i, Mode: l.Mode, Owner: l.Owner, TLS: l.TLS, Proxy: proxy})
+	}
+	return all, known, nil
+}
+
+// proxy says which peers begin with a PROXY header; nil when none does.
+func (l *Listener) proxy() (func(remote string) bool, error) {
+	_, isUnix := loop.IsUnix(l.Addr)
+	switch {
+	case !l.ProxyProtocol && len(l.ProxyFrom) > 0:
+		return nil, fmt.Errorf("listen address %s: ProxyFrom means nothing without ProxyProtocol", l.Addr)
+	case !l.ProxyProtocol:
+		return nil, nil
+	case isUnix:
+		return func(string) bool { return true }, nil
+	case len(l.ProxyFrom) == 0:
+		return nil, fmt.Errorf("listen address %s: ProxyProtocol needs the addresses of the proxies (ProxyFrom): anybody could claim to be anybody", l.Addr)
+	}
+	from := l.ProxyFrom
+	return func(remote string) bool {
+		ap, err := netip.ParseAddrPort(remote)
+		if err != nil {
+			return false
+		}
+		a := ap.Addr().Unmap().WithZone("")
+		return slices.ContainsFunc(from, func(p netip.Prefix) bool { return p.Contains(a) })
+	}, nil
+}
+
+// Endpoints are the URLs being served, for messages to people: http://... or
+// https://... for every address that speaks HTTP, ws://... or wss://... for every one
+// that speaks WebSocket,
 // those of HTTP first, and unix sockets, which have no URL, as they are. Any
 // goroutine.
 func (s *Server) Endpoints() []string {
@@ -71,11 +125,15 @@ func (s *Server) Endpoints() []string {
 			host = "127.0.0.1"
 		}
 		at := net.JoinHostPort(host, port) + path
+		secure := ""
+		if listeners[i].TLS != nil {
+			secure = "s"
+		}
 		if !listeners[i].WebSocketOnly {
-			urls = append(urls, "http://"+at)
+			urls = append(urls, "http"+secure+"://"+at)
 		}
 		if !listeners[i].HTTPOnly {
-			sockets = append(sockets, "ws://"+at)
+			sockets = append(sockets, "ws"+secure+"://"+at)
 		}
 	}
 	return slices.Concat(urls, sockets, others)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -99,6 +100,7 @@ type runningServer struct {
 	stop func() error // ends Run and returns what it returned
 	url  string       // of the endpoint; "" stands for the first of Endpoints
 	http *http.Client
+	tls  *tls.Config // of its clients, on TLS
 }
 
 // serve runs srv on a free port until the test ends.
@@ -293,6 +295,9 @@ func (r *runningServer) upgrade(fields ...string) (*wsPeer, *http.Response, erro
 	conn, err := net.Dial("tcp", r.Addrs()[0])
 	if err != nil {
 		return nil, nil, err
+	}
+	if r.tls != nil {
+		conn = tls.Client(conn, r.tls)
 	}
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	fmt.Fprintf(conn, "GET /mcp HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+

@@ -42,7 +42,7 @@ func (r *runningServer) sse(fields ...string) *ssePeer {
 func (r *runningServer) trySSE(fields ...string) (*ssePeer, int) {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
-	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+r.Addrs()[0]+"/sse", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, "GET", strings.TrimSuffix(r.Endpoints()[0], "/mcp")+"/sse", http.NoBody)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func (r *runningServer) trySSE(fields ...string) (*ssePeer, int) {
 	if err != nil || name != "endpoint" || !strings.HasPrefix(data, "/messages?sessionId=") || len(data) < len("/messages?sessionId=")+22 {
 		r.t.Fatalf("first event %q %q, %v", name, data, err)
 	}
-	p.post = "http://" + r.Addrs()[0] + data
+	p.post = strings.TrimSuffix(r.Endpoints()[0], "/mcp") + data
 	return p, 200
 }
 

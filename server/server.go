@@ -62,8 +62,10 @@ type Server struct {
 	// AllowedOrigins are accepted in the Origin header besides the server's own
 	// host, for pages in browsers: "https://app.example.com".
 	AllowedOrigins []string
-	// TrustedProxies may name the client in X-Forwarded-For.
-	TrustedProxies []netip.Prefix
+	// TrustedProxies may name the client in X-Forwarded-For. TrustUnixProxies lets who
+	// connects to a unix socket do so, whose mode says who that may be.
+	TrustedProxies   []netip.Prefix
+	TrustUnixProxies bool
 	// Keys seal session ids and cursors. Default: random, so that they end with
 	// the process.
 	Keys *seal.Keys
@@ -239,7 +241,7 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 	}
 	tcfg := transport.Config{
 		Path: s.Path, AllowedHosts: s.AllowedHosts, AllowedOrigins: s.AllowedOrigins, TrustedProxies: s.TrustedProxies,
-		LegacySSE: s.LegacySSE, SilentFor: s.silentFor,
+		TrustUnixProxies: s.TrustUnixProxies, LegacySSE: s.LegacySSE, SilentFor: s.silentFor,
 		ConnectionsPerAddress: orDefault(s.Limits.ConnectionsPerAddress, defaultConnectionsPerAddress, 0),
 		Metadata:              r.gate.resource.metadata,
 	}
@@ -252,15 +254,8 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 		WebSocket:    websocket.Limits{MessageBytes: s.MaxBody},
 		PingInterval: s.PingInterval, PongTimeout: s.PongTimeout,
 	}
-	for i, l := range s.listeners() {
-		loopback, err := s.checkBind(l.Addr)
-		if err != nil {
-			return nil, err
-		}
-		tcfg.Listeners = append(tcfg.Listeners, transport.Listener{
-			Loopback: loopback, HTTP: !l.WebSocketOnly, WebSocket: !l.HTTPOnly,
-		})
-		lcfg.Listeners = append(lcfg.Listeners, loop.Listener{Addr: l.Addr, Tag: i, Mode: l.Mode, Owner: l.Owner})
+	if lcfg.Listeners, tcfg.Listeners, err = s.loopListeners(); err != nil {
+		return nil, err
 	}
 	if s.Greeting {
 		greeting, err := s.greeting()

@@ -109,6 +109,9 @@ type ConnectionStats struct {
 	Total      int64 `json:"total"`
 	Peak       int64 `json:"peak"`
 	TurnedAway int64 `json:"turnedAway"` // over the limit, or refused
+
+	Handshakes      int64 `json:"handshakes"`      // of TLS, done
+	HandshakeErrors int64 `json:"handshakeErrors"` // and failed, or never finished
 }
 
 // MessageStats counts messages.
@@ -185,7 +188,7 @@ func (s *Server) Stats() Stats {
 	lat := n.latency.Snapshot()
 	return Stats{
 		Uptime:      time.Since(r.started),
-		Connections: ConnectionStats{engine.Active, engine.Accepted, engine.Peak, engine.TurnedAway},
+		Connections: ConnectionStats{engine.Active, engine.Accepted, engine.Peak, engine.TurnedAway, engine.Handshakes, engine.HandshakeErrors},
 		Messages: MessageStats{
 			Processed: n.requests.Load(), Notifications: n.notifications.Load(), Errors: n.errors.Load(),
 			Sent: n.sent.Load(), Overloaded: n.overloaded.Load(), Unauthorized: n.unauthorized.Load(),

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"millrace/server"
 	"millrace/server/auth"
+	"millrace/server/reload"
 )
 
 // authFlags say who may come in, and what for.
@@ -31,10 +30,13 @@ type authFlags struct {
 	Implies       []string `sep:";" placeholder:"SCOPE=SCOPE,..." help:"Scopes that a scope includes (repeatable)."`
 	ReadOnly      bool     `help:"Serve only tools that their author calls read-only."`
 	NoDestructive bool     `help:"Do not serve tools that may destroy something, by what their author says."`
+
+	certificates bool // clients are known by their certificates, too
 }
 
-// apply adds what the flags say to srv. watch, if not nil, is to run beside it.
-func (f *authFlags) apply(srv *server.Server, log logger) (watch func(context.Context), err error) {
+// apply adds what the flags say to srv. sources are the files with who may come in.
+func (f *authFlags) apply(srv *server.Server, t *tlsFlags, log logger) (sources []reload.Source, err error) {
+	f.certificates = t.TLSClientCA != ""
 	if srv.Policy, err = f.policy(); err != nil {
 		return nil, usageError{err}
 	}
@@ -48,12 +50,13 @@ func (f *authFlags) apply(srv *server.Server, log logger) (watch func(context.Co
 		return nil, usageError{errors.New("authentication is on, and no --allow says what its users may use: --allow 'tool:*' allows all tools")}
 	}
 	var verifiers []auth.Verifier
-	var keys *auth.Keys
 	if f.APIKeys != nil {
-		if keys, err = auth.LoadKeys(*f.APIKeys); err != nil {
+		keys, err := auth.LoadKeys(*f.APIKeys)
+		if err != nil {
 			return nil, err
 		}
 		verifiers = append(verifiers, keys)
+		sources = append(sources, reload.Source{Name: "API keys", Reload: keys.Reload})
 	}
 	if len(f.AuthIssuer) > 0 {
 		more, err := f.tokens(log)
@@ -62,15 +65,28 @@ func (f *authFlags) apply(srv *server.Server, log logger) (watch func(context.Co
 		}
 		verifiers = append(verifiers, more...)
 	}
-	srv.Auth = auth.NewBearer(verifiers...)
-	if keys == nil {
-		return nil, nil
+	if len(verifiers) > 0 {
+		srv.Auth = auth.NewBearer(verifiers...)
 	}
-	return func(ctx context.Context) { keys.Watch(ctx, 2*time.Second, log) }, nil
+	if !f.certificates {
+		return sources, nil
+	}
+	if t.TLSClientNames == "" {
+		srv.Auth = auth.NewCertificates(srv.Auth)
+		return sources, nil
+	}
+	named, err := auth.LoadCertificates(t.TLSClientNames, srv.Auth)
+	if err != nil {
+		return nil, err
+	}
+	srv.Auth = named
+	return append(sources, reload.Source{Name: "names of certificates", Reload: named.Reload}), nil
 }
 
 // authenticates reports whether callers are asked who they are.
-func (f *authFlags) authenticates() bool { return len(f.AuthIssuer) > 0 || f.APIKeys != nil }
+func (f *authFlags) authenticates() bool {
+	return len(f.AuthIssuer) > 0 || f.APIKeys != nil || f.certificates
+}
 
 // unused finds flags that mean nothing without another: who has set one believes
 // that it does something. A variable that is set and empty is such a flag too.
@@ -84,8 +100,8 @@ func (f *authFlags) unused() error {
 		set, there bool
 		needs      string
 	}{
-		{"public-url", public, f.authenticates(), "authentication: --api-keys or --auth-issuer"},
-		{"implies", len(f.Implies) > 0, f.authenticates(), "authentication: --api-keys or --auth-issuer"},
+		{"public-url", public, f.authenticates(), "authentication: --api-keys, --auth-issuer or --tls-client-ca"},
+		{"implies", len(f.Implies) > 0, f.authenticates(), "authentication: --api-keys, --auth-issuer or --tls-client-ca"},
 		{"auth-jwks", f.AuthJWKS != "", issuer, "--auth-issuer"},
 		{"auth-audience", len(f.AuthAudience) > 0, issuer, "--auth-issuer"},
 		{"auth-scopes", len(f.AuthScopes) > 0, public, "--public-url"},
@@ -158,7 +174,7 @@ func (f *authFlags) policy() (*auth.Policy, error) {
 				return nil, fmt.Errorf("--%s: %w", list.flag, err)
 			}
 			if !f.authenticates() && (len(r.Scopes) > 0 || len(r.Principals) > 0) {
-				return nil, fmt.Errorf("--%s %q: without authentication (--api-keys, --auth-issuer) nobody has a scope or a name", list.flag, text)
+				return nil, fmt.Errorf("--%s %q: without authentication (--api-keys, --auth-issuer, --tls-client-ca) nobody has a scope or a name", list.flag, text)
 			}
 			*list.rules = append(*list.rules, r)
 		}
@@ -180,8 +196,11 @@ func (f *authFlags) policy() (*auth.Policy, error) {
 }
 
 // describe says who may come in, for people.
-func (f *authFlags) describe() string {
+func (f *authFlags) describe(t *tlsFlags) string {
 	var ways []string
+	if f.certificates {
+		ways = append(ways, "certificates of "+t.TLSClientCA)
+	}
 	if f.APIKeys != nil {
 		ways = append(ways, "API keys of "+*f.APIKeys)
 	}

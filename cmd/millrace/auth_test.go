@@ -41,7 +41,7 @@ func TestAPIKey(t *testing.T) {
 	if err := os.WriteFile(file, []byte("# nobody\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.errs.find(t, `(API keys have changed)`)
+	d.errs.find(t, `(has been read again).*API keys`)
 	if n := status("echo"); n != 401 {
 		t.Errorf("a key that was taken out: %d", n)
 	}

@@ -35,11 +35,13 @@ type env struct {
 	stderr io.Writer
 	// force is closed by a second signal.
 	force <-chan struct{}
+	// hangups returns what receives on SIGHUP from then on; nil: nothing does.
+	hangups func() <-chan struct{}
 }
 
 func main() {
 	ctx, force := signals()
-	os.Exit(run(os.Args[1:], &env{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, force: force}))
+	os.Exit(run(os.Args[1:], &env{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, force: force, hangups: hangups}))
 }
 
 // run is the whole program.

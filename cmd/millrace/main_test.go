@@ -163,9 +163,16 @@ type daemon struct {
 
 func startDaemon(t *testing.T, args ...string) *daemon {
 	t.Helper()
+	return startDaemonWith(t, func(*env) {}, args...)
+}
+
+// startDaemonWith lets change what it sees of the world.
+func startDaemonWith(t *testing.T, change func(*env), args ...string) *daemon {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	d := &daemon{errs: newOutput(), stop: cancel, force: make(chan struct{}), code: make(chan int, 1)}
 	e := &env{ctx: ctx, stdin: strings.NewReader(""), stdout: io.Discard, stderr: d.errs, force: d.force}
+	change(e)
 	go func() { d.code <- run(append([]string{"serve"}, args...), e) }()
 	t.Cleanup(cancel)
 	return d

@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
 	"millrace/server"
 	"millrace/server/mcp"
+	"millrace/server/reload"
 	"millrace/server/seal"
 )
 
@@ -44,13 +44,14 @@ type serveCmd struct {
 
 	AllowedOrigins []string `placeholder:"ORIGIN" help:"Origins of web pages that may connect, such as https://app.example.com."`
 	AllowedHosts   []string `placeholder:"HOST" help:"Accepted Host headers. Default: loopback names on loopback addresses, any elsewhere."`
-	TrustedProxies []string `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed."`
 	Insecure       bool     `help:"Allow to serve other machines without authentication."`
-	KeyFile        string   `placeholder:"FILE" help:"Keys that seal session ids, so that sessions survive a restart."`
+	KeyFile        string   `placeholder:"FILE" help:"Keys that seal session ids, so that sessions survive a restart. Read again when it changes, and on SIGHUP."`
 	LegacySSE      bool     `name:"legacy-sse" help:"Serve the HTTP+SSE transport of 2024-11-05 too, at GET /sse and POST /messages."`
 	WSGreeting     bool     `name:"ws-greeting" help:"Send an initialize request to every new WebSocket, for clients that wait for it."`
 
 	socketFlags
+	tlsFlags
+	proxyFlags
 	authFlags
 	limitFlags
 	dataFlags
@@ -60,7 +61,7 @@ type serveCmd struct {
 
 // Run implements the serve command.
 func (c *serveCmd) Run(e *env) error {
-	srv, err := c.server(e)
+	srv, sources, err := c.server(e)
 	if err != nil {
 		return err
 	}
@@ -74,49 +75,52 @@ func (c *serveCmd) Run(e *env) error {
 	if c.ToolTimeout > 60*time.Second {
 		log.Warn("many clients give up after 60 s: a longer tool timeout will not be waited for", "tool_timeout", c.ToolTimeout)
 	}
-	watch, err := c.authFlags.apply(srv, log)
+	more, err := c.authFlags.apply(srv, &c.tlsFlags, log)
 	if err != nil {
 		closeStore()
 		return err
 	}
-	if watch != nil {
-		ctx, stop := context.WithCancel(e.ctx)
-		defer stop()
-		go watch(ctx)
+	ctx, stop := context.WithCancel(e.ctx)
+	defer stop()
+	var now <-chan struct{}
+	if e.hangups != nil {
+		now = e.hangups()
 	}
+	go reload.Watch(ctx, reloadEvery, now, log, append(sources, more...)...)
 	return unlessForced(e, func() error {
 		defer closeStore()
 		return srv.Run(e.ctx)
 	})
 }
 
-// server builds the server that the flags describe, but for its tools.
-func (c *serveCmd) server(e *env) (*server.Server, error) {
-	proxies, err := parsePrefixes(c.TrustedProxies)
-	if err != nil {
-		return nil, err
-	}
+// reloadEvery is how often files are looked at that may have changed.
+const reloadEvery = 2 * time.Second
+
+// server builds the server that the flags describe, but for its tools and who may use
+// them. sources are the files that it is made of.
+func (c *serveCmd) server(e *env) (srv *server.Server, sources []reload.Source, err error) {
 	log := c.logger(e.stderr)
-	srv := &server.Server{
+	srv = &server.Server{
 		Path: c.Path, Admin: c.Admin, Pprof: c.Pprof, Logger: log,
 		Loops: c.Loops, Workers: c.Workers, Queue: c.Queue, MaxConnections: c.MaxConnections,
 		MaxSessions: c.MaxSessions, MaxBody: c.MaxBody, DrainTimeout: c.DrainTimeout,
-		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts, TrustedProxies: proxies,
+		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts,
 		Insecure: c.Insecure, Greeting: c.WSGreeting, LegacySSE: c.LegacySSE,
 	}
 	if err := c.check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if srv.Limits, err = c.limits(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !strings.HasPrefix(c.Path, "/") {
-		return nil, usageError{fmt.Errorf("--path: %q must begin with a slash", c.Path)}
+		return nil, nil, usageError{fmt.Errorf("--path: %q must begin with a slash", c.Path)}
 	}
 	if c.KeyFile != "" {
 		if srv.Keys, err = seal.LoadFile(c.KeyFile); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		sources = append(sources, reload.Source{Name: "key file", Reload: srv.Keys.Reload})
 	}
 	for _, a := range c.Listen {
 		srv.Listeners = append(srv.Listeners, server.Listener{Addr: a})
@@ -127,12 +131,19 @@ func (c *serveCmd) server(e *env) (*server.Server, error) {
 	for _, a := range c.WSListen {
 		srv.Listeners = append(srv.Listeners, server.Listener{Addr: a, WebSocketOnly: true})
 	}
+	files, err := c.listen(srv, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	if files != nil {
+		sources = append(sources, reload.Source{Name: "certificates", Reload: files.Reload})
+	}
 	for i := range srv.Listeners {
 		if err := c.socketFlags.apply(&srv.Listeners[i]); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return srv, nil
+	return srv, sources, c.proxyFlags.apply(srv)
 }
 
 // check finds values that mean nothing.
@@ -163,24 +174,6 @@ func positive(flag string, d time.Duration) error {
 	return nil
 }
 
-func parsePrefixes(list []string) ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for _, s := range list {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			var a netip.Addr
-			if a, err = netip.ParseAddr(s); err == nil {
-				p = netip.PrefixFrom(a, a.BitLen())
-			}
-		}
-		if err != nil {
-			return nil, usageError{fmt.Errorf("--trusted-proxies: %q is neither an address nor a prefix such as 10.0.0.0/8", s)}
-		}
-		out = append(out, p)
-	}
-	return out, nil
-}
-
 // announce tells a person what to do next.
 func (c *serveCmd) announce(e *env, srv *server.Server) {
 	w := e.stderr
@@ -192,14 +185,14 @@ func (c *serveCmd) announce(e *env, srv *server.Server) {
 		fmt.Fprintf(w, "admin      http://%s/stats\n", a)
 	}
 	st := srv.Stats()
-	fmt.Fprintf(w, "access     %s\n", c.describe())
+	fmt.Fprintf(w, "access     %s\n", c.describe(&c.tlsFlags))
 	fmt.Fprintf(w, "loops      %d, GOMAXPROCS %d\n", st.Loops, st.GOMAXPROCS)
 	fmt.Fprintf(w, "workers    %d blocking, %d cpu, queue %d each\n", st.Pool.Blocking.Limit, st.Pool.CPU.Limit, c.Queue)
 	fmt.Fprintf(w, "limits     %d connections, %d sessions, %d bytes a message, %s a tool\n",
 		srv.ConnectionLimit(), c.MaxSessions, c.MaxBody, c.ToolTimeout)
 	if len(endpoints) > 0 && strings.Contains(endpoints[0], "://") {
 		kind := "http"
-		if strings.HasPrefix(endpoints[0], "ws:") {
+		if strings.HasPrefix(endpoints[0], "ws") {
 			kind = "ws"
 		}
 		fmt.Fprintf(w, "client     {\"mcpServers\": {%q: {\"type\": %q, \"url\": %q}}}\n", srv.MCP.Implementation().Name, kind, endpoints[0])

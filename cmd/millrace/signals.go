@@ -32,3 +32,17 @@ func signals() (context.Context, <-chan struct{}) {
 	}()
 	return ctx, force
 }
+
+// hangups returns a channel that receives on SIGHUP, which by default would end the
+// process.
+func hangups() <-chan struct{} {
+	hup := make(chan struct{})
+	got := make(chan os.Signal, 1)
+	signal.Notify(got, syscall.SIGHUP)
+	go func() {
+		for range got {
+			hup <- struct{}{}
+		}
+	}()
+	return hup
+}

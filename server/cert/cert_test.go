@@ -1,84 +1,30 @@
 package cert
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"millrace/server/cert/certtest"
 )
 
-// issuer signs certificates, and writes them into a folder.
+// issuer writes what an authority signs into a folder.
 type issuer struct {
-	t    *testing.T
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	*certtest.Authority
+	dir string
 }
 
-func newIssuer(t *testing.T, dir string) *issuer {
-	t.Helper()
-	i := &issuer{t: t, dir: dir}
-	i.cert, i.key = i.sign(&x509.Certificate{
-		Subject: pkix.Name{CommonName: dir}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	})
-	return i
-}
-
-func (i *issuer) sign(c *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
-	i.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	c.SerialNumber, c.NotBefore = big.NewInt(time.Now().UnixNano()), time.Now().Add(-time.Hour)
-	if c.NotAfter.IsZero() {
-		c.NotAfter = time.Now().Add(time.Hour)
-	}
-	parent, signer := i.cert, i.key
-	if parent == nil {
-		parent, signer = c, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	if c, err = x509.ParseCertificate(der); err != nil {
-		i.t.Fatal(err)
-	}
-	return c, key
-}
-
-func (i *issuer) write(name, kind string, der []byte) string {
-	i.t.Helper()
-	path := filepath.Join(i.dir, name)
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		i.t.Fatal(err)
-	}
-	return path
-}
+func newIssuer(t *testing.T) *issuer { return &issuer{certtest.New(t), t.TempDir()} }
 
 // pair writes a certificate for host and its key.
 func (i *issuer) pair(host string) Pair {
-	i.t.Helper()
-	c, key := i.sign(&x509.Certificate{DNSNames: []string{host}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}})
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	return Pair{i.write(host+".crt", "CERTIFICATE", c.Raw), i.write(host+".key", "PRIVATE KEY", der)}
+	cert, key := i.Write(i.dir, host, i.Issue("", host))
+	return Pair{cert, key}
 }
-
-func (i *issuer) authority() string { return i.write("ca.crt", "CERTIFICATE", i.cert.Raw) }
 
 // greet connects to a server of TLS for host, and returns the name that it has shown.
 func greet(t *testing.T, server *tls.Config, host string, client *tls.Config) (shown string, resumed bool, err error) {
@@ -101,7 +47,7 @@ func greet(t *testing.T, server *tls.Config, host string, client *tls.Config) (s
 	if client == nil {
 		client = &tls.Config{}
 	}
-	client.ServerName, client.InsecureSkipVerify = host, true
+	client.ServerName, client.InsecureSkipVerify = host, true // what is shown is what is tested
 	c, err := tls.Dial("tcp", ln.Addr().String(), client)
 	if err != nil {
 		return "", false, err
@@ -116,7 +62,7 @@ func greet(t *testing.T, server *tls.Config, host string, client *tls.Config) (s
 }
 
 func TestFiles(t *testing.T) {
-	i := newIssuer(t, t.TempDir())
+	i := newIssuer(t)
 	f, err := Load(Config{Pairs: []Pair{i.pair("a.example"), i.pair("*.b.example")}})
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +79,7 @@ func TestFiles(t *testing.T) {
 
 // TestFilesReload renews a certificate as tools do: one file after the other.
 func TestFilesReload(t *testing.T) {
-	i := newIssuer(t, t.TempDir())
+	i := newIssuer(t)
 	p := i.pair("a.example")
 	f, err := Load(Config{Pairs: []Pair{p}})
 	if err != nil {
@@ -171,8 +117,8 @@ func TestFilesReload(t *testing.T) {
 
 // TestClientAuthority: who is let in changes with the file, for resumed sessions too.
 func TestClientAuthority(t *testing.T) {
-	ours, others := newIssuer(t, t.TempDir()), newIssuer(t, t.TempDir())
-	ca := ours.authority()
+	ours, others := newIssuer(t), newIssuer(t)
+	ca := ours.WriteCert(filepath.Join(ours.dir, "ca.crt"))
 	load := func(optional bool) *Files {
 		f, err := Load(Config{Pairs: []Pair{ours.pair("a.example")}, ClientCA: ca, ClientOptional: optional})
 		if err != nil {
@@ -181,15 +127,9 @@ func TestClientAuthority(t *testing.T) {
 		return f
 	}
 	client := func(i *issuer) *tls.Config {
-		p := i.pair("agent.example")
-		c, err := tls.LoadX509KeyPair(p.Cert, p.Key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &tls.Config{
-			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c, nil },
-			ClientSessionCache:   tls.NewLRUClientSessionCache(1),
-		}
+		cfg := ours.Client("", i.Issue("agent"))
+		cfg.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+		return cfg
 	}
 	must, may := load(false), load(true)
 	for _, tt := range []struct {
@@ -214,9 +154,7 @@ func TestClientAuthority(t *testing.T) {
 	if _, resumed, err := greet(t, base, "a.example", cfg); err != nil || !resumed {
 		t.Errorf("a second connection: resumed %v, %v", resumed, err)
 	}
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: others.cert.Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	others.WriteCert(ca)
 	if changed, err := must.Reload(); !changed || err != nil {
 		t.Fatal(changed, err)
 	}
@@ -226,7 +164,7 @@ func TestClientAuthority(t *testing.T) {
 }
 
 func TestLoadErrors(t *testing.T) {
-	i := newIssuer(t, t.TempDir())
+	i := newIssuer(t)
 	good, other := i.pair("a.example"), i.pair("b.example")
 	text := func(name, s string, mode os.FileMode) string {
 		path := filepath.Join(i.dir, name)

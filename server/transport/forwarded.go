@@ -6,12 +6,19 @@ import (
 	"net/netip"
 )
 
+// unixPeer is what the loop calls who has connected to a unix socket.
+const unixPeer = "unix"
+
 // clientAddr finds the client behind trusted proxies: walking X-Forwarded-For
 // from the right, the first address that is not a trusted proxy. What stands
 // further left was written by the client itself and proves nothing.
-func clientAddr(peer string, lines iter.Seq[[]byte], trusted []netip.Prefix) string {
-	ap, err := netip.ParseAddrPort(peer)
-	if err != nil || !isTrusted(ap.Addr(), trusted) {
+// trustUnix makes the peer of a unix socket one.
+func clientAddr(peer string, lines iter.Seq[[]byte], trusted []netip.Prefix, trustUnix bool) string {
+	if peer == unixPeer {
+		if !trustUnix {
+			return peer
+		}
+	} else if ap, err := netip.ParseAddrPort(peer); err != nil || !isTrusted(ap.Addr(), trusted) {
 		return peer
 	}
 	var hops [][]byte

@@ -34,15 +34,30 @@ func TestClientAddr(t *testing.T) {
 		{"[fd00::1]:5", []string{"203.0.113.1"}, "203.0.113.1"},
 		{"[fe80::1%eth0]:5", []string{"203.0.113.1"}, "203.0.113.1"},
 		{"", []string{"203.0.113.1"}, ""},
+		{"unix", []string{"203.0.113.1"}, "unix"},
 	}
 	for _, tt := range tests {
 		var lines [][]byte
 		for _, l := range tt.lines {
 			lines = append(lines, []byte(l))
 		}
-		if got := clientAddr(tt.peer, slices.Values(lines), trusted); got != tt.want {
+		if got := clientAddr(tt.peer, slices.Values(lines), trusted, false); got != tt.want {
 			t.Errorf("clientAddr(%q, %q) = %q, want %q", tt.peer, tt.lines, got, tt.want)
 		}
+	}
+}
+
+func TestClientAddrUnix(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for line, want := range map[string]string{
+		"": "unix", "203.0.113.1": "203.0.113.1", "1.1.1.1, 203.0.113.1, 10.9.9.9": "203.0.113.1", "garbage": "unix",
+	} {
+		if got := clientAddr("unix", slices.Values([][]byte{[]byte(line)}), trusted, true); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+	if got := clientAddr("203.0.113.9:1", slices.Values([][]byte{[]byte("1.1.1.1")}), nil, true); got != "203.0.113.9:1" {
+		t.Errorf("a peer of a TCP socket is trusted: %q", got)
 	}
 }
 
@@ -53,7 +68,7 @@ func FuzzClientAddr(f *testing.F) {
 	}
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	f.Fuzz(func(t *testing.T, peer, line string) {
-		got := clientAddr(peer, slices.Values([][]byte{[]byte(line)}), trusted)
+		got := clientAddr(peer, slices.Values([][]byte{[]byte(line)}), trusted, false)
 		if got == peer {
 			return
 		}
@@ -66,7 +81,7 @@ func FuzzClientAddr(f *testing.F) {
 		}
 		// What the client wrote itself, further left, changes nothing.
 		if !isTrusted(a, trusted) {
-			if again := clientAddr(peer, slices.Values([][]byte{[]byte("1.2.3.4, "), []byte(line)}), trusted); again != got {
+			if again := clientAddr(peer, slices.Values([][]byte{[]byte("1.2.3.4, "), []byte(line)}), trusted, false); again != got {
 				t.Errorf("a spoofed hop changes %q to %q", got, again)
 			}
 		}

@@ -34,6 +34,8 @@ type Config struct {
 	AllowedOrigins []string
 	// TrustedProxies may name the client's address in X-Forwarded-For.
 	TrustedProxies []netip.Prefix
+	// TrustUnixProxies lets the peers of unix sockets do so.
+	TrustUnixProxies bool
 	// SilentFor is how long a POST may stay without an answer before it becomes
 	// an event stream with a comment, so that proxies see life. Default 10 s.
 	SilentFor time.Duration
@@ -281,10 +283,11 @@ func (p *peer) handUp(kind Kind, body []byte, o origin, s Stream) {
 // client is the address of who sent r: the peer's, unless that is a trusted
 // proxy.
 func (p *peer) client(r *http1.Request) string {
-	if len(p.host.cfg.TrustedProxies) == 0 {
-		return p.conn.RemoteAddr()
+	cfg, remote := &p.host.cfg, p.conn.RemoteAddr()
+	if len(cfg.TrustedProxies) == 0 && !cfg.TrustUnixProxies {
+		return remote
 	}
-	return clientAddr(p.conn.RemoteAddr(), r.Values(http1.HeaderXForwardedFor), p.host.cfg.TrustedProxies)
+	return clientAddr(remote, r.Values(http1.HeaderXForwardedFor), cfg.TrustedProxies, cfg.TrustUnixProxies)
 }
 
 func (p *peer) fillHeader(r *http1.Request) {

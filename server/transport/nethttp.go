@@ -259,7 +259,7 @@ func (h *HTTPHandler) client(r *http.Request) string {
 				return
 			}
 		}
-	}, h.cfg.TrustedProxies)
+	}, h.cfg.TrustedProxies, false)
 }
 
 // read takes the body of a POST in. When it is false the request has been
