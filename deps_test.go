@@ -4,6 +4,8 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -111,6 +113,22 @@ func TestSansIO(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNoCgo: nothing but the standard library uses cgo, and that does without when it
+// must. So the daemon can be built with CGO_ENABLED=0 and lacks nothing.
+func TestNoCgo(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if and .CgoFiles (not .Standard)}}{{.ImportPath}}{{end}}", "./cmd/millrace")
+	// With 0 no file would count as one of cgo.
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if users := strings.Fields(string(out)); len(users) > 0 {
+		t.Errorf("cgo is used by %v", users)
+	}
 }
 
 // eachFile visits the Go files of this module that are not tests.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,6 +138,19 @@ func TestUsage(t *testing.T) {
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return lines[len(lines)-1]
+}
+
+func TestDevelVersion(t *testing.T) {
+	const revision = "0123456789abcdef0123456789abcdef01234567"
+	for want, settings := range map[string][]debug.BuildSetting{
+		"devel":                       {{Key: "CGO_ENABLED", Value: "0"}},
+		"devel-0123456789ab":          {{Key: "vcs.revision", Value: revision}, {Key: "vcs.modified", Value: "false"}},
+		"devel-0123456789ab-modified": {{Key: "vcs.revision", Value: revision}, {Key: "vcs.modified", Value: "true"}},
+	} {
+		if got := develVersion(settings); got != want {
+			t.Errorf("%v: %s, want %s", settings, got, want)
+		}
+	}
 }
 
 func TestVersionJSON(t *testing.T) {

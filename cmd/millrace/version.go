@@ -18,13 +18,23 @@ func buildVersion() string {
 		return version
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return "devel-" + s.Value[:12]
-			}
-		}
+		return develVersion(info.Settings)
 	}
 	return "devel"
+}
+
+// develVersion names a commit, and says when the files were not those of the commit.
+func develVersion(settings []debug.BuildSetting) string {
+	revision, modified := "", ""
+	for _, s := range settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			revision = "-" + s.Value[:12]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = "-modified"
+		}
+	}
+	return "devel" + revision + modified
 }
 
 type versionCmd struct {
