@@ -14,6 +14,8 @@ CONFORMANCE := cmd/everything/conformance
 TSPEER   := benchmarks/servers/typescript
 # make build VERSION=v1.2.3 makes a release; a VERSION of the environment is somebody else's.
 VERSION  :=
+# Licences that may be linked into the daemon.
+LICENSES := Apache-2.0,BSD-2-Clause,BSD-3-Clause,ISC,MIT,MPL-2.0
 # What bench-compare compares.
 ONLY     := http-modern|ws-1|ws-16|ws-ping
 MICRO    := Call|Ping|Parse|Serve|Message|Validate
@@ -65,7 +67,30 @@ lint: $(LINT) ## gofmt, go vet, golangci-lint at a pinned version, tidy modules
 	cd server/interop && $(GO) mod tidy -diff
 	cd server/auth/oidctest && $(GO) mod tidy -diff
 	cd $(CONFORMANCE) && $(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
 	$(GO) mod verify
+
+# A module of its own pins these with all that they need, and their sums.
+$(OUT)/tools/built: tools/go.mod tools/go.sum
+	cd tools && $(GO) build -o $(abspath $(OUT))/tools/ tool
+	@touch $@
+
+# Of the file, not of the sources: it tells what is in there, and the hash of it.
+# Licences are not asked of this tool: it takes that of golang.org/x/sys for another.
+sbom: build $(OUT)/tools/built ## out/sbom.json: what bin/millrace is made of, in CycloneDX
+	$(OUT)/tools/cyclonedx-gomod bin -json -std -noserial -notimestamp -output $(OUT)/sbom.json $(BIN)/millrace
+
+# arm64 links less.
+licenses: $(OUT)/tools/built ## licences of what is linked into the daemon; fails for others than $(LICENSES)
+	@export CGO_ENABLED=0 GOOS=linux GOARCH=amd64; \
+	{ $(OUT)/tools/go-licenses check ./cmd/millrace --allowed_licenses=$(LICENSES) && \
+	  $(OUT)/tools/go-licenses report ./cmd/millrace --ignore millrace --template tools/licenses.tpl > $(OUT)/licenses.md; \
+	} 2> $(OUT)/licenses.txt || { cat $(OUT)/licenses.txt; exit 1; }
+	@grep '^|' $(OUT)/licenses.md
+	@diff -u docs/licenses.md $(OUT)/licenses.md || { echo 'out of date: cp $(OUT)/licenses.md docs/licenses.md'; exit 1; }
+
+vuln: $(OUT)/tools/built ## known vulnerabilities in what our code calls; needs the internet (https://vuln.go.dev)
+	$(OUT)/tools/govulncheck ./...
 
 cover: ## coverage of our packages; fails under $(COVERAGE) % of statements
 	@mkdir -p $(OUT)
@@ -159,6 +184,8 @@ ci: ## everything that a change must pass
 	@mkdir -p $(OUT)
 	$(MAKE) test
 	$(MAKE) lint
+	$(MAKE) sbom
+	$(MAKE) licenses
 	$(MAKE) race
 	$(MAKE) cover
 	$(MAKE) fuzz FUZZTIME=1s
@@ -167,4 +194,4 @@ ci: ## everything that a change must pass
 	$(MAKE) conformance
 	$(MAKE) load-short
 
-.PHONY: help run build reproducible test race lint cover fuzz interop security conformance load load-short bench bench-full bench-micro bench-compare ts-peer ci
+.PHONY: help run build reproducible test race lint sbom licenses vuln cover fuzz interop security conformance load load-short bench bench-full bench-micro bench-compare ts-peer ci
