@@ -35,7 +35,7 @@ build: ## bin/millrace, the same bytes for the same commit; VERSION=v1.2.3 for a
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=true $(if $(VERSION),-ldflags '-X main.version=$(VERSION)') -o $(BIN)/millrace ./cmd/millrace
 
 # Clones, because Go does not look for the commit in a linked worktree.
-reproducible: ## build HEAD in two folders with an empty cache each, and compare (a minute or two)
+reproducible: ## build HEAD in two folders with an empty cache each, and compare (three minutes on two busy cores)
 	@rm -rf $(OUT)/reproducible
 	@for dir in $(abspath $(OUT))/reproducible/one $(abspath $(OUT))/reproducible/another/folder; do \
 	  git clone -q --shared --no-checkout . $$dir && git -C $$dir checkout -q $$(git rev-parse HEAD) && \
