@@ -57,9 +57,9 @@ var latencyFigures = []report.Figure{
 // calls is a group of callers in closed loop.
 func calls(p generator.Protocol, era client.Era, conns, depth int, ask func(s *subject) generator.Ask) func(*subject) []*generator.Group {
 	return func(s *subject) []*generator.Group {
-		return []*generator.Group{{
+		return []*generator.Group{s.dress(&generator.Group{
 			Name: "calls", Conns: conns, Protocol: s.protocol(p), Era: era, Depth: depth, Ask: ask(s),
-		}}
+		})}
 	}
 }
 
@@ -75,8 +75,8 @@ func same(a generator.Ask) func(*subject) generator.Ask {
 func scenarios() []scenario {
 	http, ws := generator.HTTP, generator.WebSocket
 	modern, legacy := client.Modern, client.Legacy
-	httpPeers := []subject{millrace, millraceInline, mcpGo, goSDK, typeScript, netHTTP, floorHTTP}
-	wsPeers := []subject{millrace, millraceInline, goSDKWebSocket, floorWebSocket, floorBytes}
+	httpPeers := []subject{millrace, millraceGuard, millraceInline, mcpGo, goSDK, typeScript, netHTTP, floorHTTP}
+	wsPeers := []subject{millrace, millraceGuard, millraceInline, goSDKWebSocket, floorWebSocket, floorBytes}
 	all := []scenario{
 		{name: "http-modern", title: "tools/call over HTTP, 2026-07-28", main: report.CPU, subjects: httpPeers,
 			groups: calls(http, modern, conns, 1, echo(size))},
@@ -97,7 +97,34 @@ func scenarios() []scenario {
 	}
 	all = append(all, sizes()...)
 	all = append(all, connections()...)
+	all = append(all, secured()...)
 	return append(all, special()...)
+}
+
+// secured are the scenarios on TLS.
+func secured() []scenario {
+	return []scenario{
+		{
+			name: "http-tls", title: "tools/call over HTTP on TLS 1.3", main: report.CPU, subjects: []subject{millrace, millraceTLS, netHTTPTLS},
+			groups: calls(generator.HTTP, client.Modern, conns, 1, echo(size)),
+		},
+		{
+			name: "ws-16-tls", title: "tools/call over WebSocket on TLS 1.3, 16 deep", main: report.CPU, subjects: []subject{millrace, millraceTLS},
+			groups: calls(generator.WebSocket, client.Modern, conns, 16, echo(size)),
+		},
+		{
+			name: "connect-tls", title: "one connection on TLS 1.3, with a full handshake, for each HTTP call", main: report.CPU,
+			subjects: []subject{millraceTLS, netHTTPTLS},
+			groups: func(s *subject) []*generator.Group {
+				return []*generator.Group{s.dress(&generator.Group{Name: "calls", Conns: conns, Era: client.Modern, Ask: s.echo(size), Reconnect: 1})}
+			},
+		},
+		{
+			name: "idle-tls", title: "4,000 idle WebSockets on TLS with a session each", main: report.PerConn, long: true,
+			keep:     []report.Figure{report.PerConn, report.Goroutines, report.RSS, report.Errors, report.LoadCPU},
+			subjects: []subject{millrace, millraceTLS}, measure: idle(4_000), rounds: 2,
+		},
+	}
 }
 
 // sizes are the payload sizes beside the usual one.

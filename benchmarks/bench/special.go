@@ -60,7 +60,7 @@ func special() []scenario {
 		{
 			name: "idle", title: "15,000 idle WebSockets with a session each", main: report.PerConn,
 			keep:     []report.Figure{report.PerConn, report.Goroutines, report.RSS, report.Errors, report.LoadCPU},
-			subjects: []subject{millrace, goSDKWebSocket.inFull()}, measure: idle, rounds: 2,
+			subjects: []subject{millrace, goSDKWebSocket.inFull()}, measure: idle(15_000), rounds: 2,
 		},
 		{
 			name: "loops", title: "tools/call over HTTP with more event loops; the server shares the cores with the load", main: report.CPU,
@@ -118,14 +118,17 @@ func listeners(p generator.Protocol) func(*subject) []*generator.Group {
 	}
 }
 
-// idle opens 15,000 sessions, lets them be for a while, and divides the memory that they took.
-func idle(m *measurement) error {
-	const conns = 15_000
+// idle opens sessions, lets them be for a while, and divides the memory that they took.
+func idle(conns int) func(*measurement) error {
+	return func(m *measurement) error { return m.idle(conns) }
+}
+
+func (m *measurement) idle(conns int) error {
 	before, err := m.server.Usage()
 	if err != nil {
 		return err
 	}
-	g := &generator.Group{Name: "idle", Conns: conns, Protocol: generator.WebSocket, Era: client.Legacy, Behaviour: generator.Idle}
+	g := m.subject.dress(&generator.Group{Name: "idle", Conns: conns, Protocol: generator.WebSocket, Era: client.Legacy, Behaviour: generator.Idle})
 	if err := m.open(g); err != nil {
 		return err
 	}
@@ -149,7 +152,7 @@ func idle(m *measurement) error {
 	if err := m.load.Close(m.ctx); err != nil {
 		return err
 	}
-	m.sample[report.PerConn] = float64(after.RSS-before.RSS) / conns
+	m.sample[report.PerConn] = float64(after.RSS-before.RSS) / float64(conns)
 	m.sample[report.RSS] = float64(after.RSS)
 	m.sample[report.Goroutines] = float64(stats.Goroutines)
 	m.count(g, m.load.Counts(g))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,8 @@ type subject struct {
 	fixed, mirror bool
 	// blind servers have no probe.
 	blind bool
+	// tls servers speak TLS; guarded ones ask for a token.
+	tls, guarded bool
 	// warmup is how long the server needs at least to be at its best.
 	warmup time.Duration
 	// long is for scenarios that a subject makes too long for the short suite.
@@ -35,6 +38,9 @@ var (
 	millrace       = subject{name: "millrace", kind: report.Ours, program: "millrace"}
 	millraceInline = subject{name: "millrace inline", kind: report.Ours, program: "millrace", tool: "echo-inline"}
 	millraceFew    = subject{name: "millrace", kind: report.Ours, program: "millrace", args: []string{"--few"}} // the tools of the peers
+	millraceTLS    = subject{name: "millrace tls", kind: report.Ours, program: "millrace", args: []string{"--tls"}, tls: true}
+	millraceGuard  = subject{name: "millrace guarded", kind: report.Ours, program: "millrace", args: []string{"--guarded"}, guarded: true}
+	netHTTPTLS     = subject{name: "net/http tls", kind: report.Floor, program: "nethttp", args: []string{"--tls"}, fixed: true, tls: true}
 	goSDK          = subject{name: "go-sdk", kind: report.Peer, program: "gosdk"}
 	goSDKStateful  = subject{name: "go-sdk stateful", kind: report.Peer, program: "gosdk", args: []string{"--stateful"}}
 	goSDKWebSocket = subject{name: "go-sdk websocket", kind: report.Peer, program: "gosdkws"}
@@ -70,6 +76,18 @@ func (s *subject) adapt(a generator.Ask) generator.Ask {
 		return a.ToMirror()
 	}
 	return a
+}
+
+// dress gives the connections of a group what s wants of them.
+func (s *subject) dress(g *generator.Group) *generator.Group {
+	if s.tls {
+		// Nobody has signed the certificate of a server that lives for a minute.
+		g.TLS = &tls.Config{InsecureSkipVerify: true}
+	}
+	if s.guarded {
+		g.Fields = "Authorization: Bearer mrk_bench\r\nOrigin: https://app.example.com\r\n"
+	}
+	return g
 }
 
 // protocol is p, or bare bytes for the floor that speaks nothing else.

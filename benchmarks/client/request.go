@@ -99,6 +99,8 @@ type Request struct {
 	RPC, Name string
 	// Session goes into Mcp-Session-Id unless empty.
 	Session string
+	// Fields are further header fields, each with its line break.
+	Fields string
 }
 
 // Append appends the request, with body when Verb is POST.
@@ -109,6 +111,7 @@ func (r *Request) Append(dst, body []byte) []byte {
 	dst = appendField(dst, "Mcp-Method", r.RPC)
 	dst = appendField(dst, "Mcp-Name", r.Name)
 	dst = appendField(dst, "Mcp-Session-Id", r.Session)
+	dst = append(dst, r.Fields...)
 	switch r.Verb {
 	case "POST":
 		dst = append(dst, "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\nContent-Length: "...)

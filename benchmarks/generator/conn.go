@@ -43,7 +43,9 @@ type conn struct {
 	in      []byte // read and not yet understood
 	res     response
 	out     []byte // what is to be written
-	written int    // of out, what the kernel has taken
+	written int    // of out, or of sealed, what the kernel has taken
+	secure  *secure
+	sealed  []byte // out on TLS
 	writing bool   // waits for the socket to be writable
 	last    bool   // the server closes behind the answer that is being read
 
@@ -68,11 +70,18 @@ func (c *conn) inFlight() int { return len(c.slots) - len(c.free) }
 // opened is called when TCP is connected.
 func (c *conn) opened() {
 	c.tally.dialled.Add(1)
+	if c.group.TLS != nil {
+		var err error
+		if c.secure, err = shake(c.fd, c.group.TLS); err != nil {
+			c.fail("handshake: %v", err)
+			return
+		}
+	}
 	switch c.group.Protocol {
 	case WebSocket:
 		c.state = upgrading
 		c.out = append(c.out, "GET "+c.w.load.Path+" HTTP/1.1\r\nHost: "+c.w.load.Addr+"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-			"Sec-WebSocket-Key: "+upgradeKey+"\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mcp\r\n\r\n"...)
+			"Sec-WebSocket-Key: "+upgradeKey+"\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mcp\r\n"+c.group.Fields+"\r\n"...)
 	case HTTP:
 		c.begin()
 	case Bytes:
@@ -110,7 +119,7 @@ func (c *conn) say(method string, body []byte) {
 }
 
 func (c *conn) head(method, name string) client.Request {
-	r := client.Request{Verb: "POST", Path: c.w.load.Path, Host: c.w.load.Addr, Version: c.group.Era.String(), Session: c.session}
+	r := client.Request{Verb: "POST", Path: c.w.load.Path, Host: c.w.load.Addr, Version: c.group.Era.String(), Session: c.session, Fields: c.group.Fields}
 	if c.group.Era == client.Modern {
 		r.RPC, r.Name = method, name
 	}
@@ -338,8 +347,20 @@ func (c *conn) notified(b []byte) error {
 
 // flush writes what is to be said.
 func (c *conn) flush() {
-	for c.written < len(c.out) {
-		n, err := unix.Write(c.fd, c.out[c.written:])
+	out := &c.out
+	if c.secure != nil && c.state != dead {
+		if len(c.out) > 0 {
+			var err error
+			if c.sealed, err = c.secure.encrypt(c.sealed, c.out); err != nil {
+				c.fail("writing: %v", err)
+				return
+			}
+			c.out = c.out[:0]
+		}
+		out = &c.sealed
+	}
+	for c.written < len(*out) {
+		n, err := unix.Write(c.fd, (*out)[c.written:])
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			c.wantWrite(true)
@@ -352,9 +373,9 @@ func (c *conn) flush() {
 		}
 		c.written += n
 	}
-	c.out, c.written = c.out[:0], 0
-	if cap(c.out) > keptBuffer {
-		c.out = nil
+	*out, c.written = (*out)[:0], 0
+	if cap(*out) > keptBuffer {
+		*out = nil
 	}
 	c.wantWrite(false)
 }

@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"crypto/tls"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,10 @@ type Group struct {
 	Rate float64
 	// Reconnect closes a connection after so many answers and opens another; 0 keeps it.
 	Reconnect int
+	// TLS has the connections speak TLS with this configuration; nil for none.
+	TLS *tls.Config
+	// Fields are header fields beside the usual, each with its line break: of a request, or of the upgrade.
+	Fields string
 	// After is a group of one connection whose requests each bring one notification to every connection of this one, and
 	// whose last request is where their latency counts from. What has not come when the load is closed is an error.
 	After *Group
@@ -135,6 +140,9 @@ func (t *tally) record(d int64) {
 // String says in words what the group does.
 func (g *Group) String() string {
 	protocol := [...]string{"HTTP", "WebSocket", "TCP"}[g.Protocol]
+	if g.TLS != nil {
+		protocol += " on TLS"
+	}
 	switch g.Behaviour {
 	case Idle:
 		return fmt.Sprintf("%d idle %s connections", g.Conns, protocol)

@@ -27,7 +27,8 @@ type worker struct {
 	byFD   []*conn
 	shares []*share
 	buf    []byte
-	now    int64 // read once for each batch of events
+	plain  []byte // what was in it, on TLS
+	now    int64  // read once for each batch of events
 
 	toDial  []*conn
 	pending int
@@ -247,10 +248,25 @@ func (c *conn) read() {
 			return
 		}
 		fd := c.fd
-		if !c.take(c.w.buf[:n]) || c.fd != fd || n < len(c.w.buf) {
+		if !c.received(c.w.buf[:n]) || c.fd != fd || n < len(c.w.buf) {
 			return
 		}
 	}
+}
+
+// received takes what was read, decrypted if need be. It is false when the connection ended.
+func (c *conn) received(b []byte) bool {
+	if c.secure == nil {
+		return c.take(b)
+	}
+	if c.w.plain == nil {
+		c.w.plain = make([]byte, 16<<10)
+	}
+	fd := c.fd
+	if err := c.secure.decrypt(b, c.w.plain, func(p []byte) bool { return c.take(p) && c.fd == fd }); err != nil {
+		c.fail("reading: %v", err)
+	}
+	return c.state != dead && c.fd == fd
 }
 
 // take understands what was read and keeps the rest. It is false when the connection ended.
@@ -350,6 +366,7 @@ const sources = 8
 func (c *conn) reset(fd int) {
 	c.fd, c.state, c.writing, c.last, c.answered, c.steps, c.session = fd, dialling, false, false, 0, 0, ""
 	c.in, c.out, c.written, c.res = c.in[:0], c.out[:0], 0, response{body: c.res.body[:0]}
+	c.secure, c.sealed = nil, c.sealed[:0]
 	if c.slots == nil {
 		c.slots = make([]slot, max(1, c.group.Depth))
 	}

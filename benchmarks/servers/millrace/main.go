@@ -26,21 +26,36 @@ const maxSessions = 20_000
 func main() {
 	loops := flag.Int("loops", 1, "event loops")
 	few := flag.Bool("few", false, "no tools but those that the peers have")
+	secure := flag.Bool("tls", false, "speak TLS")
+	guarded := flag.Bool("guarded", false, "ask for a token, and judge and limit every call")
 	listen, probeAddr := probe.Flags()
 	flag.Parse()
-	if err := run(*listen, *probeAddr, *loops, *few); err != nil {
+	if err := run(*listen, *probeAddr, *loops, *few, *secure, *guarded); err != nil {
 		fmt.Fprintln(os.Stderr, "millrace:", err)
 		os.Exit(1)
 	}
 }
 
-func run(listen, probeAddr string, loops int, few bool) error {
+func run(listen, probeAddr string, loops int, few, secure, guarded bool) error {
 	if err := probe.Start(probeAddr); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	srv := &server.Server{Addr: listen, MCP: newServer(few), Loops: loops, MaxSessions: maxSessions, DrainTimeout: time.Second}
+	srv := &server.Server{MCP: newServer(few), Loops: loops, MaxSessions: maxSessions, DrainTimeout: time.Second}
+	l := server.Listener{Addr: listen}
+	if secure {
+		var err error
+		if l.TLS, err = probe.SelfSigned(); err != nil {
+			return err
+		}
+	}
+	srv.Listeners = []server.Listener{l}
+	if guarded {
+		if err := guard(srv); err != nil {
+			return err
+		}
+	}
 	return srv.Run(ctx)
 }
 

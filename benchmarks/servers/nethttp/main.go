@@ -19,10 +19,15 @@ var (
 )
 
 func main() {
+	secure := flag.Bool("tls", false, "speak TLS")
 	listen, probeAddr := probe.Flags()
 	flag.Parse()
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /mcp", serve)
+	if *secure {
+		probe.ServeTLS(*listen, *probeAddr, mux)
+		return
+	}
 	probe.Serve(*listen, *probeAddr, mux)
 }
 

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"log"
@@ -28,17 +29,33 @@ func Flags() (listen, probe *string) {
 // The http.Server has no timeouts, as in the quick start of each SDK. They are the option that a public server needs;
 // here they would only set deadlines for clients that keep to the protocol.
 func Serve(listen, probe string, h http.Handler) {
-	if err := serve(listen, probe, h); err != nil {
+	if err := serve(listen, probe, h, nil); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func serve(listen, probe string, h http.Handler) error {
+// ServeTLS is Serve with HTTP/1.1 on TLS, by a certificate that nobody has signed.
+func ServeTLS(listen, probe string, h http.Handler) {
+	cfg, err := SelfSigned()
+	if err == nil {
+		cfg.NextProtos = []string{"http/1.1"}
+		err = serve(listen, probe, h, cfg)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// serve speaks TLS if cfg is not nil.
+func serve(listen, probe string, h http.Handler, cfg *tls.Config) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err
+	}
+	if cfg != nil {
+		ln = tls.NewListener(ln, cfg)
 	}
 	if err := Start(probe); err != nil {
 		return err
