@@ -58,6 +58,7 @@ var only = map[string][]string{
 	"go.yaml.in/yaml/v3":                       {"server/mcp"},
 	"github.com/alecthomas/kong":               {"cmd/millrace"},
 	"go.uber.org/automaxprocs":                 {"server"},
+	"github.com/KimMachineGun/automemlimit":    {"server"},
 	"golang.org/x/sys":                         {"loop"},
 	"github.com/golang-jwt/jwt/v5":             {"server/auth"},
 	"net":                                      {"loop", "server", "server/auth", "cmd/millrace"},

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +31,13 @@ func (r *runState) startAdmin() error {
 		if r.cfg.Pprof {
 			return errors.New("pprof needs the admin listener: set --admin (Server.Admin)")
 		}
+		if r.cfg.AdminToken != "" {
+			return errors.New("the admin token needs the admin listener: set --admin (Server.Admin)")
+		}
 		return nil
+	}
+	if n := len(r.cfg.AdminToken); n > 0 && n < minAdminToken {
+		return fmt.Errorf("admin: a token of %d characters can be guessed: want at least %d", n, minAdminToken)
 	}
 	loopback, err := isLoopback(addr)
 	if err != nil {
@@ -88,14 +96,48 @@ func (r *runState) adminHandler() http.Handler {
 			Stats
 		}{r.cfg.Info(), r.cfg.Stats()})
 	})
+	mux.HandleFunc("POST /drain", r.changing(func(w http.ResponseWriter) {
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, "draining\n")
+		r.quitOnce.Do(func() { close(r.quit) })
+	}))
+	mux.HandleFunc("POST /reload", r.changing(func(w http.ResponseWriter) {
+		if r.cfg.Reload == nil {
+			http.Error(w, "there is nothing to reload", http.StatusNotFound)
+			return
+		}
+		go r.gate.hooks.guard(r.cfg.Reload)
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, "reloading: the log says what has changed\n")
+	}))
 	if r.cfg.Pprof {
+		// Not cmdline: what stands in arguments is nobody's business.
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	return guardAdmin(mux)
+}
+
+// minAdminToken keeps a token from being guessed.
+const minAdminToken = 16
+
+// changing lets f run for who brings the admin token.
+func (r *runState) changing(f func(http.ResponseWriter)) http.HandlerFunc {
+	want := sha256.Sum256([]byte("Bearer " + r.cfg.AdminToken))
+	return func(w http.ResponseWriter, req *http.Request) {
+		got := sha256.Sum256([]byte(req.Header.Get("Authorization")))
+		switch {
+		case r.cfg.AdminToken == "":
+			http.Error(w, "nothing can be changed here: set --admin-token-file (Server.AdminToken)", http.StatusForbidden)
+		case subtle.ConstantTimeCompare(got[:], want[:]) != 1:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "the admin token is wrong or missing", http.StatusUnauthorized)
+		default:
+			f(w)
+		}
+	}
 }
 
 // guardAdmin lets only loopback names through as Host, and no foreign Origin.

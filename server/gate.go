@@ -26,6 +26,7 @@ const largeBody = 64 << 10
 // finds sessions or decides where a call runs. It is a transport.Dispatcher.
 type gate struct {
 	mcp     *mcp.Server
+	memory  *memory
 	auth    auth.Authenticator
 	recall  auth.Recaller // auth, if it is one
 	revoker auth.Revoker  // auth, if it is one
@@ -226,6 +227,10 @@ func (in *inbound) start(c *call) {
 	plan := g.mcp.Plan(c.mcp)
 	c.timeout = plan.Timeout
 	if g.policy != nil && !in.authorized(c) || g.rates != nil && !in.admitTool(c) {
+		return
+	}
+	if g.memory.short.Load() && (plan.Class != mcp.ClassInline || c.mcp.Method == methodCallTool || c.mcp.Method == mcp.MethodListen || c.fresh != nil) {
+		c.refuse(in, errMemory)
 		return
 	}
 	if c.mcp.Method == mcp.MethodListen {

@@ -88,6 +88,10 @@ type Server struct {
 	MaxSessions int
 	// SessionIdle ends a legacy HTTP session that is not used. Default 30 min.
 	SessionIdle time.Duration
+	// MemoryLimit is how much memory Go may use, in bytes: when 85 % of it are in use,
+	// new work is refused until 75 % are. Default: GOMEMLIMIT, or 90 % of the limit of
+	// the control group, or none. Negative: none.
+	MemoryLimit int64
 	// DrainTimeout is how long Run waits for calls in flight when its context
 	// ends. Default 15 s.
 	DrainTimeout time.Duration
@@ -105,6 +109,13 @@ type Server struct {
 	// Admin is the "host:port" of /healthz, /readyz and /stats. Default: none.
 	// It is refused on addresses that other machines can reach.
 	Admin string
+	// AdminToken is what requests that change anything, POST /drain and POST /reload,
+	// must bring in "Authorization: Bearer ...". Default: they are refused. At least 16
+	// characters.
+	AdminToken string
+	// Reload is what POST /reload calls, on a goroutine of its own. Nil: there is
+	// nothing to reload.
+	Reload func()
 	// Pprof adds /debug/pprof/ to the admin listener.
 	Pprof bool
 
@@ -139,6 +150,7 @@ type runState struct {
 	sweeping context.Context    // of the sweeps of sessions and tasks
 	unsweep  context.CancelFunc // ends them
 	swept    sync.WaitGroup
+	memory   *memory
 	undo     func() // of what start has done to the Go runtime
 }
 
@@ -244,6 +256,7 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 		TrustUnixProxies: s.TrustUnixProxies, LegacySSE: s.LegacySSE, SilentFor: s.silentFor,
 		ConnectionsPerAddress: orDefault(s.Limits.ConnectionsPerAddress, defaultConnectionsPerAddress, 0),
 		Metadata:              r.gate.resource.metadata,
+		Full:                  r.memory.short.Load,
 	}
 	if err := s.checkLegacySSE(); err != nil {
 		return nil, err
@@ -253,6 +266,7 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 		HTTP:         http1.Limits{BodyBytes: int64(s.MaxBody)},
 		WebSocket:    websocket.Limits{MessageBytes: s.MaxBody},
 		PingInterval: s.PingInterval, PongTimeout: s.PongTimeout,
+		MaxPinned: r.memory.share(defaultPinned),
 	}
 	if lcfg.Listeners, tcfg.Listeners, err = s.loopListeners(); err != nil {
 		return nil, err
@@ -267,10 +281,11 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 	if err := r.startAdmin(); err != nil {
 		return nil, err
 	}
-	unprocs, ungc := addProcs(s.loops(), r.log), collector.add(r.log)
+	unprocs, ungc, unlimit := addProcs(s.loops(), r.log), collector.add(r.log), r.memory.begin()
 	r.undo = func() {
 		unprocs()
 		ungc()
+		unlimit()
 	}
 	r.serve()
 	r.engine, err = loop.Start(lcfg, transport.NewHandler(tcfg, r.gate))
@@ -319,10 +334,11 @@ func (s *Server) newRunState(ctx context.Context) (*runState, error) {
 		cfg: s, log: log, started: time.Now(), undo: func() {},
 		quit: make(chan struct{}), ended: make(chan struct{}),
 	}
+	r.memory = newMemory(s.MemoryLimit, log)
 	r.sweeping, r.unsweep = context.WithCancel(context.Background())
 	r.patience, r.cut = context.WithCancel(context.Background())
 	g := &gate{
-		mcp: s.MCP, auth: s.Auth, policy: policy, resource: resource, rates: rates, log: log, maxInFlight: s.MaxInFlight,
+		mcp: s.MCP, memory: r.memory, auth: s.Auth, policy: policy, resource: resource, rates: rates, log: log, maxInFlight: s.MaxInFlight,
 		trace: log.Enabled(context.Background(), slog.LevelDebug),
 	}
 	if n := orDefault(s.Limits.InFlightPerPrincipal, defaultInFlightPerPrincipal, 0); n > 0 && s.Auth != nil {
@@ -351,6 +367,9 @@ func (s *Server) newRunState(ctx context.Context) (*runState, error) {
 	return r, nil
 }
 
+// defaultPinned is how many bytes incomplete requests and messages may hold.
+const defaultPinned = 256 << 20
+
 // unusedSession is how long a session lives whose client sends nothing after
 // initialize.
 const unusedSession = time.Minute
@@ -377,6 +396,9 @@ func (r *runState) serve() {
 		g.sweepLeases(now)
 	})
 	r.every(sweepLogsEvery, g.sweepLogs)
+	if r.memory.limit > 0 {
+		r.every(memoryLook, r.memory.look)
+	}
 	// On a goroutine of its own: it may wait for the store.
 	r.every(time.Second, func(now time.Time) { r.cfg.MCP.SweepTasks(r.sweeping, now) })
 }

@@ -37,6 +37,8 @@ func TestFailedStart(t *testing.T) {
 		{"admin for everyone", "must stay on a loopback address", &Server{MCP: m, Addr: "127.0.0.1:0", Admin: "0.0.0.0:0"}},
 		{"admin without a port", "want host:port", &Server{MCP: m, Addr: "127.0.0.1:0", Admin: "127.0.0.1"}},
 		{"pprof without admin", "--admin", &Server{MCP: m, Addr: "127.0.0.1:0", Pprof: true}},
+		{"admin token without admin", "--admin", &Server{MCP: m, Addr: "127.0.0.1:0", AdminToken: "0123456789abcdef"}},
+		{"short admin token", "at least 16", &Server{MCP: m, Addr: "127.0.0.1:0", Admin: "127.0.0.1:0", AdminToken: "0123456789abcde"}},
 		{"open without authentication", "--insecure", &Server{MCP: m, Addr: ":0"}},
 		{"no port", "want host:port", &Server{MCP: m, Addr: "127.0.0.1"}},
 		{"odd port", "is not a port", &Server{MCP: m, Listeners: []Listener{{Addr: "127.0.0.1:none"}}}},

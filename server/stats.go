@@ -148,6 +148,8 @@ type MemoryStats struct {
 	Sys       uint64 `json:"sys"`       // obtained from the operating system
 	Pinned    int64  `json:"pinned"`    // held for incomplete requests and messages
 	GCCycles  uint32 `json:"gcCycles"`
+	Limit     int64  `json:"limit"` // 0: none
+	Short     bool   `json:"short"` // so near to it that new work is refused
 }
 
 // Stats is a snapshot of a running server.
@@ -198,7 +200,7 @@ func (s *Server) Stats() Stats {
 		Latency:  LatencyStats{lat.Count, lat.Mean, lat.P50, lat.P95, lat.P99, lat.Max},
 		Sessions: r.gate.sessions.Stats(),
 		Pool:     r.gate.pool.Stats(),
-		Memory:   MemoryStats{mem.HeapAlloc, mem.Sys, engine.PinnedBytes, mem.NumGC},
+		Memory:   MemoryStats{mem.HeapAlloc, mem.Sys, engine.PinnedBytes, mem.NumGC, r.memory.limit, r.memory.short.Load()},
 		Loops:    engine.Loops, LoopPanics: engine.Panics,
 		Goroutines: runtime.NumGoroutine(), GOMAXPROCS: runtime.GOMAXPROCS(0),
 		HooksLost: r.gate.hooks.lost.Load(),

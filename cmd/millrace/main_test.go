@@ -114,6 +114,8 @@ func TestUsage(t *testing.T) {
 		{"negative for stdio", []string{"stdio", "--max-body=-5"}, exitUsage, "--max-body"},
 		{"no tool time", []string{"stdio", "--tool-timeout=0"}, exitUsage, "--tool-timeout"},
 		{"key file", []string{"serve", "--listen=127.0.0.1:0", "--admin=", "--key-file=/nonexistent"}, exitFailure, "/nonexistent"},
+		{"no admin token", []string{"serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--admin-token-file=/nonexistent"}, exitFailure, "admin token"},
+		{"empty admin token", []string{"serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--admin-token-file=/dev/null"}, exitFailure, "admin token"},
 		{"too many connections", []string{"serve", "--listen=127.0.0.1:0", "--admin=", "--max-connections=100000000"}, exitFailure, "ulimit -n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -271,7 +273,7 @@ func TestServe(t *testing.T) {
 			t.Errorf("%s %s answered %s, want it to contain %s", tt.tool, tt.args, got, tt.want)
 		}
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/stats", "/debug/pprof/cmdline"} {
+	for _, path := range []string{"/healthz", "/readyz", "/stats", "/debug/pprof/symbol"} {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		res, err := client.Get("http://" + admin + path)
 		if err != nil {

@@ -37,10 +37,12 @@ type serveCmd struct {
 	Path       string   `default:"/mcp" help:"Path of the endpoint."`
 	Admin      string   `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /stats; empty turns it off. Default: ${default}."`
 	Pprof      bool     `help:"Serve /debug/pprof/ on the admin address."`
+	AdminToken string   `name:"admin-token-file" placeholder:"FILE" help:"File with the token that POST /drain and POST /reload on the admin address take."`
 
-	Loops          int `help:"Event loops. Default: one for two cores."`
-	MaxConnections int `help:"Most open connections. Default: what the limit of open files allows."`
-	MaxSessions    int `default:"10000" help:"Most open sessions of clients before 2026-07-28."`
+	Loops          int   `help:"Event loops. Default: one for two cores."`
+	MaxConnections int   `help:"Most open connections. Default: what the limit of open files allows."`
+	MemoryLimit    int64 `help:"Bytes of memory that Go may use: near it new work is refused. Default: GOMEMLIMIT, or 90 % of the limit of the control group; negative for none."`
+	MaxSessions    int   `default:"10000" help:"Most open sessions of clients before 2026-07-28."`
 
 	AllowedOrigins []string `placeholder:"ORIGIN" help:"Origins of web pages that may connect, such as https://app.example.com."`
 	AllowedHosts   []string `placeholder:"HOST" help:"Accepted Host headers. Default: loopback names on loopback addresses, any elsewhere."`
@@ -82,15 +84,48 @@ func (c *serveCmd) Run(e *env) error {
 	}
 	ctx, stop := context.WithCancel(e.ctx)
 	defer stop()
-	var now <-chan struct{}
+	now := make(chan struct{}, 1)
+	srv.Reload = func() { ask(now) }
 	if e.hangups != nil {
-		now = e.hangups()
+		go relay(ctx, e.hangups(), now)
 	}
 	go reload.Watch(ctx, reloadEvery, now, log, append(sources, more...)...)
 	return unlessForced(e, func() error {
 		defer closeStore()
 		return srv.Run(e.ctx)
 	})
+}
+
+// ask says that files are to be read again now, if nobody has said so already.
+func ask(now chan<- struct{}) {
+	select {
+	case now <- struct{}{}:
+	default:
+	}
+}
+
+// relay asks for every signal until ctx ends.
+func relay(ctx context.Context, signals <-chan struct{}, now chan<- struct{}) {
+	for {
+		select {
+		case <-signals:
+			ask(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// adminToken reads the file with the token of the admin listener.
+func (c *serveCmd) adminToken() (string, error) {
+	if c.AdminToken == "" {
+		return "", nil
+	}
+	text, _, err := reload.File{What: "admin token", Path: c.AdminToken, Max: 4096, Forbidden: 0o077}.Read()
+	if token := strings.TrimSpace(string(text)); token != "" || err != nil {
+		return token, err
+	}
+	return "", fmt.Errorf("admin token: %s is empty", c.AdminToken)
 }
 
 // reloadEvery is how often files are looked at that may have changed.
@@ -103,7 +138,7 @@ func (c *serveCmd) server(e *env) (srv *server.Server, sources []reload.Source, 
 	srv = &server.Server{
 		Path: c.Path, Admin: c.Admin, Pprof: c.Pprof, Logger: log,
 		Loops: c.Loops, Workers: c.Workers, Queue: c.Queue, MaxConnections: c.MaxConnections,
-		MaxSessions: c.MaxSessions, MaxBody: c.MaxBody, DrainTimeout: c.DrainTimeout,
+		MaxSessions: c.MaxSessions, MemoryLimit: c.MemoryLimit, MaxBody: c.MaxBody, DrainTimeout: c.DrainTimeout,
 		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts,
 		Insecure: c.Insecure, Greeting: c.WSGreeting, LegacySSE: c.LegacySSE,
 	}
@@ -115,6 +150,9 @@ func (c *serveCmd) server(e *env) (srv *server.Server, sources []reload.Source, 
 	}
 	if !strings.HasPrefix(c.Path, "/") {
 		return nil, nil, usageError{fmt.Errorf("--path: %q must begin with a slash", c.Path)}
+	}
+	if srv.AdminToken, err = c.adminToken(); err != nil {
+		return nil, nil, err
 	}
 	if c.KeyFile != "" {
 		if srv.Keys, err = seal.LoadFile(c.KeyFile); err != nil {

@@ -39,8 +39,12 @@ func TestTLS(t *testing.T) {
 	a, dir := certtest.New(t), t.TempDir()
 	cert, key := a.Write(dir, "a", a.Issue("first", "localhost"))
 	hup := make(chan struct{})
+	token := filepath.Join(dir, "token")
+	if err := os.WriteFile(token, []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	d := startDaemonWith(t, func(e *env) { e.hangups = func() <-chan struct{} { return hup } },
-		"--demo", "--admin=", "--tls-listen=127.0.0.1:0", "--tls-cert="+cert, "--tls-key="+key)
+		"--demo", "--admin=127.0.0.1:0", "--admin-token-file="+token, "--tls-listen=127.0.0.1:0", "--tls-cert="+cert, "--tls-key="+key)
 	url := d.errs.find(t, `endpoint +(https://\S+)`)
 	d.errs.find(t, `endpoint +(wss://\S+)`)
 	d.errs.find(t, `client +(.*"type": "http", "url": "https://.*)`)
@@ -66,7 +70,29 @@ func TestTLS(t *testing.T) {
 	hup <- struct{}{}
 	d.errs.find(t, `(stays as it was).*certificates`)
 	call("second")
-	d.stop()
+	// The admin listener can do the same, and end the server.
+	a.Write(dir, "a", a.Issue("third", "localhost"))
+	admin := d.errs.find(t, `admin +(http://\S+)/stats`)
+	for _, path := range []string{"/reload", "/drain"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, admin+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer 0123456789abcdef")
+		if got := answer(t, req); !strings.Contains(got, "ing") {
+			t.Errorf("POST %s: %q", path, got)
+		}
+		if path == "/reload" {
+			for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+				if _, shown, _ := secureCall(t, url, "echo", "{}", a.Client("localhost")); shown == "third" {
+					break
+				}
+				if time.Now().After(end) {
+					t.Fatal("the certificate is not read again")
+				}
+			}
+		}
+	}
 	if code := d.wait(t); code != exitOK {
 		t.Errorf("exit code %d", code)
 	}

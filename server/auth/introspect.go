@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,8 @@ type Introspection struct {
 // maxQuestions is how many tokens are asked about at once.
 const maxQuestions = 64
 
+var errTooManyQuestions = errors.New("introspection: too many tokens are being asked about")
+
 // NewIntrospection returns an Introspection, or says what is wrong with cfg. It
 // asks nothing yet.
 func NewIntrospection(cfg IntrospectionConfig) (*Introspection, error) {
@@ -67,7 +70,7 @@ func (v *Introspection) Verify(ctx context.Context, token string) (*Principal, e
 	case v.busy <- struct{}{}:
 		defer func() { <-v.busy }()
 	default: // who waits here holds a worker
-		return nil, errors.New("introspection: too many tokens are being asked about")
+		return nil, errTooManyQuestions
 	}
 	endpoint, err := v.endpoint(ctx)
 	if err != nil {
@@ -91,7 +94,55 @@ func (v *Introspection) Verify(ctx context.Context, token string) (*Principal, e
 	if a.Issuer == "" {
 		a.Issuer = v.cfg.Issuer // optional here: it was asked itself
 	}
-	return a.principal(v.cfg.Issuer, v.aud, v.now())
+	p, err := a.principal(v.cfg.Issuer, v.aud, v.now())
+	if err != nil {
+		return nil, err
+	}
+	q := &questioned{by: v, token: token}
+	q.asked.Store(v.now().UnixNano())
+	p.from = q
+	return p, nil
+}
+
+// questioned is what an Introspection remembers of a principal: it asks again for as
+// long as somebody wants to know.
+type questioned struct {
+	by    *Introspection
+	token string
+	asked atomic.Int64 // when it was asked about last, or is being asked
+	over  atomic.Bool
+}
+
+// askAgain is how old an answer may be about who holds something open.
+const askAgain = time.Minute
+
+// Revoked reports whether the issuer of p's token has said, when it was asked again,
+// that it does not hold any more, or for something else. It is asked again when the
+// last answer is a minute old, beside whoever wants to know. When it does not answer,
+// the last answer stands.
+func (v *Introspection) Revoked(p *Principal) bool {
+	q, ok := p.from.(*questioned)
+	if !ok || q.by != v {
+		return false
+	}
+	now := v.now()
+	if last := q.asked.Load(); now.UnixNano()-last >= int64(askAgain) && q.asked.CompareAndSwap(last, now.UnixNano()) {
+		go q.ask(p)
+	}
+	return q.over.Load()
+}
+
+// ask asks again. Verify bounds how many do at once.
+func (q *questioned) ask(p *Principal) {
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+	defer cancel()
+	now, err := q.by.Verify(ctx, q.token)
+	if errors.Is(err, errTooManyQuestions) {
+		q.asked.Add(-int64(askAgain)) // when somebody wants to know next
+	}
+	if errors.Is(err, ErrInvalidToken) || err == nil && (now.ID != p.ID || !slices.Equal(now.Scopes, p.Scopes)) {
+		q.over.Store(true)
+	}
 }
 
 // endpoint is where to ask. What the issuer's metadata says is remembered for as

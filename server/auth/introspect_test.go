@@ -2,7 +2,9 @@ package auth
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func (i *issuer) introspection(secret string) *Introspection {
@@ -84,5 +86,73 @@ func TestIntrospectedKinds(t *testing.T) {
 	}
 	if _, err := v.Verify(t.Context(), "tok"); err == nil || errors.Is(err, ErrInvalidToken) {
 		t.Errorf("beside %d questions: %v", maxQuestions, err)
+	}
+}
+
+// TestIntrospectedAgain: who holds something open is asked about every minute.
+func TestIntrospectedAgain(t *testing.T) {
+	i := newIssuer(t)
+	v := i.introspection("s&cret")
+	var clock atomic.Int64
+	base := time.Now()
+	v.now = func() time.Time { return base.Add(time.Duration(clock.Load())) }
+	answer := func(change map[string]any) {
+		c := i.claimsOf(change)
+		c["active"], c["exp"] = true, base.Add(time.Hour).Unix()
+		i.set(func() { i.opaque["tok"] = c })
+	}
+	verify := func() *Principal {
+		t.Helper()
+		p, err := v.Verify(t.Context(), "tok")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	asked := func(p *Principal) { // waits until the question of now has its answer
+		t.Helper()
+		v.Revoked(p)
+		for end := time.Now().Add(10 * time.Second); len(v.busy) > 0 || p.from.(*questioned).asked.Load() != v.now().UnixNano(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("it is not asked again")
+			}
+		}
+	}
+	settled := func(p *Principal, want bool) {
+		t.Helper()
+		for end := time.Now().Add(5 * time.Second); v.Revoked(p) != want; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("revoked: %v", !want)
+			}
+		}
+	}
+	answer(nil)
+	p := verify()
+	i.set(func() { delete(i.opaque, "tok") })
+	clock.Store(int64(askAgain - time.Second))
+	if v.Revoked(p) || p.from.(*questioned).asked.Load() != base.UnixNano() {
+		t.Error("asked too early")
+	}
+	clock.Store(int64(askAgain))
+	asked(p)
+	settled(p, true)
+
+	answer(nil)
+	p = verify()
+	clock.Add(int64(askAgain))
+	asked(p)
+	settled(p, false)
+	answer(map[string]any{"scope": "write"}) // other scopes than it was let in with
+	clock.Add(int64(askAgain))
+	asked(p)
+	settled(p, true)
+
+	p = verify()
+	i.Close()
+	clock.Add(int64(askAgain))
+	asked(p)
+	settled(p, false) // the last answer stands
+	if b := NewBearer(v); b.Revoked(p) || b.Revoked(&Principal{ID: p.ID}) {
+		t.Error("a principal of another verifier is revoked")
 	}
 }

@@ -36,6 +36,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// TrustUnixProxies lets the peers of unix sockets do so.
 	TrustUnixProxies bool
+	// Full reports whether new connections are to be told 503; nil: never. Any
+	// goroutine; it must not block.
+	Full func() bool
 	// SilentFor is how long a POST may stay without an answer before it becomes
 	// an event stream with a comment, so that proxies see life. Default 10 s.
 	SilentFor time.Duration
@@ -117,6 +120,9 @@ func peerOf(c *loop.Conn) *peer { return c.User().(*peer) }
 
 // Opened implements loop.Handler.
 func (h *Handler) Opened(c *loop.Conn) (ok bool) {
+	if h.cfg.Full != nil && h.cfg.Full() {
+		return false
+	}
 	if host, counted := h.counted(c); counted {
 		if !h.hosts.Enter(host) {
 			return false
