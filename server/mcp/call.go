@@ -158,6 +158,10 @@ func (t *serverTool) run(ctx context.Context, req *CallToolRequest) (Result, err
 		return nil, err
 	}
 	res, ok := answer.(*CallToolResult)
+	if ok && !s.opts.KeepControls {
+		res = res.cleaned()
+		answer = res
+	}
 	if !ok || res.NeedsInput() || t.output == nil || res.IsError {
 		return answer, nil
 	}

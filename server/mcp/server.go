@@ -67,6 +67,11 @@ type ServerOptions struct {
 	Instructions string
 	// Logger gets warnings about tools, and failures. Default: slog.Default().
 	Logger *slog.Logger
+	// KeepControls leaves the texts that tools return as they are. Default: control
+	// characters but for tab and line ends, and those that override the direction of
+	// text, are taken out of TextContent, because a terminal or an editor would act on
+	// them. Structured content is left alone.
+	KeepControls bool
 	// InitializedHandler, if set, runs when a client of the legacy era sends
 	// notifications/initialized.
 	InitializedHandler func(context.Context, *InitializedRequest)
