@@ -1,61 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"os"
-	"os/exec"
-	"runtime"
-	"strconv"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"millrace/benchmarks/report"
 )
 
 // machine tells what the figures depend on. What cannot be found out stays empty.
 func machine(ctx context.Context, o *options) report.Machine {
-	m := report.Machine{Go: runtime.Version(), ServerCores: o.serverCores, LoadCores: o.loadCores}
+	m := report.ReadMachine(ctx)
+	m.ServerCores, m.LoadCores = o.serverCores, o.loadCores
+	// This process may be pinned already, then its own count is too small.
 	if allowed, err := allowedCores(); err == nil {
 		m.Cores = len(allowed)
 	}
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		_, rest, _ := bytes.Cut(info, []byte("model name"))
-		line, _, _ := bytes.Cut(rest, []byte("\n"))
-		m.CPU = strings.Trim(string(line), ": \t")
-	}
-	if info, err := os.ReadFile("/proc/meminfo"); err == nil {
-		_, rest, _ := bytes.Cut(info, []byte("MemTotal:"))
-		if fields := bytes.Fields(rest); len(fields) > 0 {
-			kib, _ := strconv.ParseInt(string(fields[0]), 10, 64)
-			m.MemoryBytes = kib << 10
-		}
-	}
-	var name unix.Utsname
-	if unix.Uname(&name) == nil {
-		m.Kernel = unix.ByteSliceToString(name.Sysname[:]) + " " + unix.ByteSliceToString(name.Release[:])
-	}
-	m.Node = output(ctx, ".", "node", "--version")
 	return m
-}
-
-// commit names the revision that is measured, with "+changes" when files differ from it.
-func commit(ctx context.Context, dir string) string {
-	rev := output(ctx, dir, "git", "rev-parse", "--short=12", "HEAD")
-	if rev != "" && output(ctx, dir, "git", "status", "--porcelain", "--untracked-files=no") != "" {
-		rev += "+changes"
-	}
-	return rev
-}
-
-// output runs a command and returns what it prints, or nothing.
-func output(ctx context.Context, dir, name string, args ...string) string {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
-	out, err := cmd.Output()
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
 }

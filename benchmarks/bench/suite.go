@@ -34,7 +34,7 @@ func newSuite(ctx context.Context, o *options, stdout, stderr io.Writer) (*suite
 	s.result = report.Run{
 		Started: time.Now().UTC().Truncate(time.Second), Short: !o.full, Rounds: o.defaultRounds(),
 		Command: strings.Join(append([]string{"bench"}, os.Args[1:]...), " "),
-		Commit:  commit(ctx, b.module), Machine: machine(ctx, o),
+		Commit:  report.Commit(ctx, b.module), Machine: machine(ctx, o),
 	}
 	return s, nil
 }

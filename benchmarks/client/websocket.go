@@ -47,12 +47,17 @@ type WebSocket struct {
 
 // DialWebSocket connects to addr (host:port) and upgrades on path. It fails when the server does not select mcp.
 func DialWebSocket(ctx context.Context, addr, path string) (*WebSocket, error) {
+	return DialWebSocketAs(ctx, addr, path, "")
+}
+
+// DialWebSocketAs is DialWebSocket with a bearer token, unless token is empty.
+func DialWebSocketAs(ctx context.Context, addr, path, token string) (*WebSocket, error) {
 	conn, err := dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
 	w := &WebSocket{conn: conn}
-	if err := w.handshake(addr, path); err != nil {
+	if err := w.handshake(addr, path, token); err != nil {
 		w.Abort()
 		return nil, err
 	}
@@ -64,7 +69,7 @@ func dial(ctx context.Context, addr string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-func (w *WebSocket) handshake(addr, path string) error {
+func (w *WebSocket) handshake(addr, path, token string) error {
 	var nonce [24]byte
 	if _, err := rand.Read(nonce[:]); err != nil {
 		return err
@@ -74,8 +79,11 @@ func (w *WebSocket) handshake(addr, path string) error {
 	if err := w.conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(w.conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mcp\r\n\r\n", path, addr, key); err != nil {
+	if token != "" {
+		token = "Authorization: Bearer " + token + "\r\n"
+	}
+	if _, err := fmt.Fprintf(w.conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n%s"+
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mcp\r\n\r\n", path, addr, token, key); err != nil {
 		return noAnswer(err)
 	}
 	head, err := readHead(w.conn, &w.in)
@@ -115,6 +123,14 @@ func (w *WebSocket) WritePart(b []byte) error {
 	defer w.mu.Unlock()
 	w.out = AppendFrame(w.out[:0], OpText, w.key(), b)
 	_, err := w.conn.Write(w.out[:len(w.out)/2])
+	return err
+}
+
+// WriteRaw sends bytes as they are, for clients that break the rules.
+func (w *WebSocket) WriteRaw(b []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, err := w.conn.Write(b)
 	return err
 }
 

@@ -44,18 +44,33 @@ func (p *Process) Gauges(ctx context.Context) (Gauges, error) {
 	if p.Admin == "" {
 		return g, nil
 	}
-	body, err := p.get(ctx, "/stats")
+	counts, err := p.Counts(ctx)
 	if err != nil {
 		return g, err
-	}
-	counts, err := flatten(body)
-	if err != nil {
-		return g, fmt.Errorf("GET /stats: %w", err)
 	}
 	g.Connections = find(counts, names.connections)
 	g.Sessions = find(counts, names.sessions)
 	g.Goroutines = find(counts, names.goroutines)
 	return g, nil
+}
+
+// Counts reads the numbers of /stats by their path in lower case, without dots and separators: memoryheapalloc.
+func (p *Process) Counts(ctx context.Context) (map[string]float64, error) {
+	body, err := p.get(ctx, "/stats")
+	if err != nil {
+		return nil, err
+	}
+	counts, err := flatten(body)
+	if err != nil {
+		return nil, fmt.Errorf("GET /stats: %w", err)
+	}
+	return counts, nil
+}
+
+// CollectGarbage has a server that serves /debug/pprof/ run its garbage collector.
+func (p *Process) CollectGarbage(ctx context.Context) error {
+	_, err := p.get(ctx, "/debug/pprof/heap?gc=1")
+	return err
 }
 
 func find(counts map[string]float64, candidates []string) int {

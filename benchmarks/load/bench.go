@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,18 +19,19 @@ type bench struct {
 	dir     string // temporary: binaries and logs
 	module  string // folder of this module
 	log     *os.File
+	stdout  io.Writer
 	running []*daemon.Process
 }
 
-func newBench(ctx context.Context, o *options) (*bench, error) {
+func newBench(ctx context.Context, o *options, stdout io.Writer) (*bench, error) {
 	if o.addr != "" {
-		return &bench{opts: o}, nil
+		return &bench{opts: o, stdout: stdout}, nil
 	}
 	dir, err := os.MkdirTemp("", "millrace-load-")
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{opts: o, dir: dir}
+	b := &bench{opts: o, dir: dir, stdout: stdout}
 	if err := b.prepare(ctx); err != nil {
 		b.close()
 		return nil, err
@@ -59,8 +61,8 @@ func (b *bench) findModule(ctx context.Context) (err error) {
 	return nil
 }
 
-// serve starts the daemon, under a descriptor limit unless maxFiles is 0, and waits until it is ready.
-func (b *bench) serve(ctx context.Context, maxFiles int) (*daemon.Process, error) {
+// serve starts the daemon, under a descriptor limit unless maxFiles is 0, with more flags, and waits until it is ready.
+func (b *bench) serve(ctx context.Context, maxFiles int, flags ...string) (*daemon.Process, error) {
 	if b.opts.addr != "" {
 		return daemon.Attach(b.opts.addr, b.opts.admin, b.opts.pid), nil
 	}
@@ -71,7 +73,7 @@ func (b *bench) serve(ctx context.Context, maxFiles int) (*daemon.Process, error
 	addr, admin := addrs[0], addrs[1]
 	args := []string{"serve", "--demo", "--listen", addr, "--admin", admin,
 		"--drain-timeout", b.opts.drainTimeout.String(), "--log-format", "json"}
-	args = append(args, strings.Fields(b.opts.serverArgs)...)
+	args = append(append(args, flags...), strings.Fields(b.opts.serverArgs)...)
 	return b.start(ctx, daemon.Command{Bin: b.opts.bin, Args: args, MaxFiles: maxFiles, Addr: addr, Admin: admin})
 }
 

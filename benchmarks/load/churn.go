@@ -46,7 +46,7 @@ func churn(ctx context.Context, o *options, b *bench, r *Report) error {
 	if err != nil {
 		return err
 	}
-	d := o.span(10 * time.Second)
+	d := o.span(time.Minute, 10*time.Second)
 	leave, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	c := &crowd{opts: o, server: p, leave: leave, latency: newStopwatch()}

@@ -56,6 +56,11 @@ type steady struct {
 
 // startSteady connects all clients before it returns; they call echo until stop.
 func startSteady(ctx context.Context, addr, path string) (*steady, error) {
+	return startSteadyAs(ctx, addr, path, "")
+}
+
+// startSteadyAs is startSteady with a bearer token, unless token is empty.
+func startSteadyAs(ctx context.Context, addr, path, token string) (*steady, error) {
 	s := &steady{latency: newStopwatch()}
 	ctx, s.cancel = context.WithCancel(ctx)
 	for i := range steadyClients {
@@ -63,14 +68,14 @@ func startSteady(ctx context.Context, addr, path string) (*steady, error) {
 		var call func(*question) error
 		var leave func()
 		if i%2 == 0 {
-			p, err := dialWS(ctx, addr, path, era)
+			p, err := dialWSAs(ctx, addr, path, token, era)
 			if err != nil {
 				s.stop()
 				return nil, err
 			}
 			call, leave = p.call, p.Abort
 		} else {
-			p := &httpPeer{addr: addr, path: path, era: era}
+			p := &httpPeer{addr: addr, path: path, token: token, era: era}
 			if err := p.connect(ctx); err != nil {
 				s.stop()
 				return nil, err

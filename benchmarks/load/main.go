@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -20,7 +22,7 @@ type options struct {
 	addr, admin, path string
 	pid               int
 	serverArgs        string
-	json              string
+	json, out         string
 	short             bool
 
 	duration     time.Duration
@@ -47,16 +49,18 @@ var scenarios = []struct {
 	{"rate", rate},
 	{"drain", drain},
 	{"fdlimit", fdlimit},
+	{"soak", soak},
 }
 
-const usage = `usage: load SCENARIO [flags]
+const usage = `usage: load SCENARIO[,SCENARIO...] [flags]
 
 Scenarios:
   churn    WebSocket and HTTP clients come, call tools, leave and break off; then nothing of them may be left
   rate     a fixed rate of messages over WebSocket, open loop, with the latency histogram
   drain    SIGTERM under load: accepted requests are answered, streams end properly, exit code 0
   fdlimit  a flood of connections, and a tool that eats descriptors, under ulimit -n
-  all      all of them, one server start each
+  soak     an hour of half of the load that can be served, with faults; nothing may grow
+  all      all of them
 
 Flags:
 `
@@ -69,7 +73,7 @@ func main() {
 
 // run returns the exit code: 0 when every check passed, 1 when one failed or the run could not be made, 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, name, err := parse(args, stderr)
+	o, names, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
@@ -77,7 +81,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "load:", err)
 		return 2
 	}
-	reports, err := runScenarios(ctx, o, name, stdout)
+	reports, err := runScenarios(ctx, o, names, stdout)
 	if err != nil {
 		fmt.Fprintln(stderr, "load:", err)
 	}
@@ -93,31 +97,40 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func parse(args []string, stderr io.Writer) (*options, string, error) {
+func parse(args []string, stderr io.Writer) (*options, []string, error) {
 	o := &options{}
 	fs := o.flags(stderr)
 	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
 		fs.Usage()
-		return nil, "", flag.ErrHelp
+		return nil, nil, flag.ErrHelp
 	}
 	if err := fs.Parse(args[1:]); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	if fs.NArg() > 0 {
-		return nil, "", fmt.Errorf("unexpected argument %q", fs.Arg(0))
+		return nil, nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
-	if o.short {
-		o.shorten(fs)
+	o.noGate = o.noGate || o.short
+	names, err := choose(args[0])
+	return o, names, err
+}
+
+// choose returns the scenarios that a list such as churn,rate or the word all names.
+func choose(list string) (names []string, err error) {
+	all := make([]string, len(scenarios))
+	for i, s := range scenarios {
+		all[i] = s.name
 	}
-	if args[0] == "all" {
-		return o, "all", nil
+	if list == "all" {
+		return all, nil
 	}
-	for _, s := range scenarios {
-		if s.name == args[0] {
-			return o, s.name, nil
+	for name := range strings.SplitSeq(list, ",") {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("unknown scenario %q", name)
 		}
+		names = append(names, name)
 	}
-	return nil, "", fmt.Errorf("unknown scenario %q", args[0])
+	return names, nil
 }
 
 func (o *options) flags(stderr io.Writer) *flag.FlagSet {
@@ -135,14 +148,15 @@ func (o *options) flags(stderr io.Writer) *flag.FlagSet {
 	fs.StringVar(&o.path, "path", "/mcp", "`path` of the endpoint")
 	fs.StringVar(&o.serverArgs, "server-args", "", "more `flags` for millrace serve, separated by spaces")
 	fs.StringVar(&o.json, "json", "", "write the reports to `file` as JSON")
-	fs.BoolVar(&o.short, "short", false, "for CI: 10s of churn, 5s of rate without the latency gate")
-	fs.DurationVar(&o.duration, "duration", time.Minute, "how long churn and rate last")
+	fs.BoolVar(&o.short, "short", false, "the small run for CI, without judging latencies")
+	fs.DurationVar(&o.duration, "duration", 0, "how long churn, rate and soak last; 0: 1m, soak 1h; with --short 10s, 5s, soak 40s")
+	fs.StringVar(&o.out, "out", "", "soak: write the table and the report to `file` as Markdown")
 	fs.IntVar(&o.clients, "clients", 1000, "churn: `number` of WebSocket clients, and of HTTP clients")
 	fs.DurationVar(&o.think, "think", 50*time.Millisecond, "churn: mean pause of a client between calls")
 	fs.IntVar(&o.rate, "rate", 10000, "rate: messages per second")
-	fs.IntVar(&o.conns, "conns", 100, "rate: connections")
+	fs.IntVar(&o.conns, "conns", 100, "rate and soak: connections")
 	fs.DurationVar(&o.maxLatency, "max-latency", 100*time.Millisecond, "rate: slowest answer allowed")
-	fs.BoolVar(&o.noGate, "no-latency-gate", false, "rate: print latencies, do not judge them")
+	fs.BoolVar(&o.noGate, "no-latency-gate", false, "print latencies, do not judge them")
 	fs.DurationVar(&o.drainTimeout, "drain-timeout", 15*time.Second, "drain: the server's --drain-timeout")
 	fs.IntVar(&o.maxFiles, "max-files", 256, "fdlimit: ulimit -n of the server")
 	fs.IntVar(&o.flood, "flood", 1000, "fdlimit: connections of the flood")
@@ -150,33 +164,31 @@ func (o *options) flags(stderr io.Writer) *flag.FlagSet {
 	return fs
 }
 
-// shorten applies --short to what the command line leaves open.
-func (o *options) shorten(fs *flag.FlagSet) {
-	o.noGate = true
-	given := false
-	fs.Visit(func(f *flag.Flag) { given = given || f.Name == "duration" })
-	if !given {
-		o.duration = 0 // each scenario has its own short duration
+// span returns how long a scenario lasts: what --duration says, or else its own time, full or short.
+func (o *options) span(full, short time.Duration) time.Duration {
+	if o.duration != 0 {
+		return o.duration
 	}
+	return pick(o, full, short)
 }
 
-// span returns how long a scenario lasts whose short run lasts short.
-func (o *options) span(short time.Duration) time.Duration {
-	if o.duration == 0 {
+// pick returns the value for the full run or that for the short one.
+func pick[T any](o *options, full, short T) T {
+	if o.short {
 		return short
 	}
-	return o.duration
+	return full
 }
 
-func runScenarios(ctx context.Context, o *options, name string, stdout io.Writer) ([]*Report, error) {
-	b, err := newBench(ctx, o)
+func runScenarios(ctx context.Context, o *options, names []string, stdout io.Writer) ([]*Report, error) {
+	b, err := newBench(ctx, o, stdout)
 	if err != nil {
 		return nil, err
 	}
 	defer b.close()
 	var reports []*Report
 	for _, s := range scenarios {
-		if name != "all" && name != s.name {
+		if !slices.Contains(names, s.name) {
 			continue
 		}
 		r := &Report{Scenario: s.name}

@@ -12,6 +12,7 @@ import (
 // httpPeer is one MCP client on Streamable HTTP. A legacy session outlives its connections.
 type httpPeer struct {
 	addr, path string
+	token      string // bearer token, if any
 	era        client.Era
 	session    string
 
@@ -50,7 +51,7 @@ func (p *httpPeer) disconnect() {
 }
 
 func (p *httpPeer) request(verb string) client.Request {
-	return client.Request{Verb: verb, Path: p.path, Host: p.addr, Version: p.era.String(), Session: p.session}
+	return client.Request{Verb: verb, Path: p.path, Host: p.addr, Version: p.era.String(), Session: p.session, Token: p.token}
 }
 
 func (p *httpPeer) write(r client.Request, body []byte) error {

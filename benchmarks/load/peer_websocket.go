@@ -21,7 +21,12 @@ type wsPeer struct {
 
 // dialWS connects and, for the legacy era, opens the session.
 func dialWS(ctx context.Context, addr, path string, era client.Era) (*wsPeer, error) {
-	c, err := client.DialWebSocket(ctx, addr, path)
+	return dialWSAs(ctx, addr, path, "", era)
+}
+
+// dialWSAs is dialWS with a bearer token, unless token is empty.
+func dialWSAs(ctx context.Context, addr, path, token string, era client.Era) (*wsPeer, error) {
+	c, err := client.DialWebSocketAs(ctx, addr, path, token)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func rate(ctx context.Context, o *options, b *bench, r *Report) error {
 	if err != nil {
 		return err
 	}
-	d := o.span(5 * time.Second)
+	d := o.span(time.Minute, 5*time.Second)
 	s := &schedule{rate: o.rate, total: int(float64(o.rate) * d.Seconds()), conns: o.conns}
 	run := &rateRun{schedule: s, latency: newStopwatch()}
 	answered := run.run(ctx, peers)

@@ -33,6 +33,11 @@ type Check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail,omitempty"`
+	// Promise is the id of the promise that the check is about, if any, and Promised its words.
+	Promise  string `json:"promise,omitempty"`
+	Promised string `json:"promised,omitempty"`
+	// Told means that the value is no judgement: latencies of --short are told, whatever they are.
+	Told bool `json:"told,omitempty"`
 }
 
 // Latency is a histogram; times are in microseconds.
@@ -59,7 +64,14 @@ func (r *Report) figure(name string, value float64, unit string) {
 func (r *Report) count(name string, n int64) { r.figure(name, float64(n), "") }
 
 func (r *Report) check(name string, ok bool, format string, args ...any) {
-	r.Checks = append(r.Checks, Check{name, ok, fmt.Sprintf(format, args...)})
+	r.Checks = append(r.Checks, Check{Name: name, OK: ok, Detail: fmt.Sprintf(format, args...)})
+}
+
+// promise adds a check of what the project has promised, under its id. One that is not judged fails nothing.
+func (r *Report) promise(id, name string, judged, ok bool, promised, format string, args ...any) {
+	r.Checks = append(r.Checks, Check{
+		Name: name, OK: ok || !judged, Detail: fmt.Sprintf(format, args...), Promise: id, Promised: promised, Told: !judged,
+	})
 }
 
 func (r *Report) passed() bool {
@@ -95,14 +107,25 @@ func (r *Report) print(w io.Writer) {
 	}
 	_ = tw.Flush() // the checks are a table of their own
 	for _, c := range r.Checks {
-		verdict := "ok"
-		if !c.OK {
-			verdict = "FAILED"
-		}
-		fmt.Fprintf(tw, "  %s\t%s\t%s\n", verdict, c.Name, c.Detail)
+		c.print(tw)
 	}
 	fmt.Fprintln(tw)
 	_ = tw.Flush()
+}
+
+func (c *Check) print(w io.Writer) {
+	verdict := "ok"
+	switch {
+	case !c.OK:
+		verdict = "FAILED"
+	case c.Told:
+		verdict = "told"
+	}
+	if c.Promise == "" {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", verdict, c.Name, c.Detail)
+		return
+	}
+	fmt.Fprintf(w, "  %s\t%s %s: %s (promise: %s)\n", verdict, c.Promise, c.Name, c.Detail, c.Promised)
 }
 
 func (l *Latency) print(w io.Writer) {
@@ -189,6 +212,12 @@ func (f *faults) add(format string, args ...any) {
 	if f.n++; len(f.first) < 5 {
 		f.first = append(f.first, fmt.Sprintf(format, args...))
 	}
+}
+
+func (f *faults) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
 }
 
 // check adds a check that fails when there was a fault.

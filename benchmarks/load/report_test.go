@@ -80,17 +80,17 @@ func TestParse(t *testing.T) {
 		args string
 		ok   bool
 	}{
-		{"churn --clients 5", true}, {"all --short", true}, {"", false}, {"unknown", false}, {"rate --nope", false}, {"rate extra", false},
+		{"churn --clients 5", true}, {"all --short", true}, {"churn,rate", true}, {"churn,nope", false}, {"churn,", false}, {"", false}, {"unknown", false}, {"rate --nope", false}, {"rate extra", false},
 	} {
 		o, _, err := parse(strings.Fields(tt.args), io.Discard)
 		if (err == nil) != tt.ok {
 			t.Errorf("%q: error %v", tt.args, err)
 		}
-		if tt.args == "all --short" && (!o.noGate || o.span(7*time.Second) != 7*time.Second) {
+		if tt.args == "all --short" && (!o.noGate || o.span(time.Hour, 7*time.Second) != 7*time.Second) {
 			t.Errorf("short options = %+v", o)
 		}
 	}
-	if o, _, err := parse([]string{"rate", "--short", "--duration", "2s"}, io.Discard); err != nil || o.span(time.Hour) != 2*time.Second {
+	if o, _, err := parse([]string{"rate", "--short", "--duration", "2s"}, io.Discard); err != nil || o.span(time.Hour, time.Hour) != 2*time.Second {
 		t.Errorf("given duration is lost: %v", err)
 	}
 }

@@ -31,6 +31,11 @@ func restingGauges(ctx context.Context, p *daemon.Process) (daemon.Gauges, error
 
 // settle waits until the counts are back at before, as long as they may take, and adds a check for each.
 func settle(ctx context.Context, p *daemon.Process, before daemon.Gauges, r *Report) error {
+	return settleWithin(ctx, p, before, r, settleTime)
+}
+
+// settleWithin is settle with another time for what is not a goroutine.
+func settleWithin(ctx context.Context, p *daemon.Process, before daemon.Gauges, r *Report, within time.Duration) error {
 	type gauge struct {
 		name      string
 		of        func(daemon.Gauges) int
@@ -39,9 +44,9 @@ func settle(ctx context.Context, p *daemon.Process, before daemon.Gauges, r *Rep
 		took      time.Duration
 	}
 	gauges := []*gauge{
-		{name: "connections", of: func(g daemon.Gauges) int { return g.Connections }, within: settleTime},
-		{name: "sessions", of: func(g daemon.Gauges) int { return g.Sessions }, within: settleTime},
-		{name: "descriptors", of: func(g daemon.Gauges) int { return g.Files }, within: settleTime},
+		{name: "connections", of: func(g daemon.Gauges) int { return g.Connections }, within: within},
+		{name: "sessions", of: func(g daemon.Gauges) int { return g.Sessions }, within: within},
+		{name: "descriptors", of: func(g daemon.Gauges) int { return g.Files }, within: within},
 		{name: "goroutines", of: func(g daemon.Gauges) int { return g.Goroutines }, within: settleTimeGoroutines, tolerance: toleranceGoroutines},
 	}
 	start := time.Now()
