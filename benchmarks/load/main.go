@@ -49,6 +49,7 @@ var scenarios = []struct {
 	{"rate", rate},
 	{"drain", drain},
 	{"fdlimit", fdlimit},
+	{"badtokens", badtokens},
 	{"soak", soak},
 }
 
@@ -59,6 +60,7 @@ Scenarios:
   rate     a fixed rate of messages over WebSocket, open loop, with the latency histogram
   drain    SIGTERM under load: accepted requests are answered, streams end properly, exit code 0
   fdlimit  a flood of connections, and a tool that eats descriptors, under ulimit -n
+  badtokens  a flood of bad tokens beside clients with a key
   soak     an hour of half of the load that can be served, with faults; nothing may grow
   all      all of them
 
