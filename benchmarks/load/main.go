@@ -49,6 +49,8 @@ var scenarios = []struct {
 	{"rate", rate},
 	{"drain", drain},
 	{"fdlimit", fdlimit},
+	{"idle", idle},
+	{"atlimit", atlimit},
 	{"badtokens", badtokens},
 	{"soak", soak},
 }
@@ -60,6 +62,8 @@ Scenarios:
   rate     a fixed rate of messages over WebSocket, open loop, with the latency histogram
   drain    SIGTERM under load: accepted requests are answered, streams end properly, exit code 0
   fdlimit  a flood of connections, and a tool that eats descriptors, under ulimit -n
+  idle     idle connections: what each costs, and that it lives
+  atlimit  one connection more than --max-connections
   badtokens  a flood of bad tokens beside clients with a key
   soak     an hour of half of the load that can be served, with faults; nothing may grow
   all      all of them
