@@ -195,6 +195,9 @@ func (h *HTTP) readToEnd(head Head, sink func([]byte) error) error {
 // AwaitEOF reads until the server has ended the connection, and complains about bytes before that.
 func (h *HTTP) AwaitEOF() error { return awaitEOF(h.conn, &h.in) }
 
+// SetReadBuffer bounds what the kernel takes in for a client that does not read.
+func (h *HTTP) SetReadBuffer(bytes int) error { return setReadBuffer(h.conn, bytes) }
+
 // Close closes the socket.
 func (h *HTTP) Close() { _ = h.conn.Close() }
 

@@ -273,6 +273,17 @@ func awaitEOF(c net.Conn, in *buffer) error {
 	}
 }
 
+// SetReadBuffer bounds what the kernel takes in for a client that does not read.
+func (w *WebSocket) SetReadBuffer(bytes int) error { return setReadBuffer(w.conn, bytes) }
+
+func setReadBuffer(c net.Conn, bytes int) error {
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return t.SetReadBuffer(bytes)
+}
+
 // Abort closes the socket without a handshake.
 func (w *WebSocket) Abort() { _ = w.conn.Close() }
 

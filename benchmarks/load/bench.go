@@ -96,6 +96,27 @@ func (b *bench) serveHog(ctx context.Context, maxFiles int) (*daemon.Process, er
 	return b.start(ctx, daemon.Command{Bin: bin, Args: []string{"--listen", addrs[0]}, MaxFiles: maxFiles, Addr: addrs[0]})
 }
 
+// serveStress starts the program stress, on the given cores unless there are none.
+func (b *bench) serveStress(ctx context.Context, cores ...int) (*daemon.Process, error) {
+	bin := b.opts.stressBin
+	if bin == "" {
+		if err := b.findModule(ctx); err != nil {
+			return nil, err
+		}
+		var err error
+		if bin, err = daemon.Build(ctx, b.module, "./stress", b.dir); err != nil {
+			return nil, err
+		}
+	}
+	addrs, err := daemon.FreeAddrs(2)
+	if err != nil {
+		return nil, err
+	}
+	return b.start(ctx, daemon.Command{
+		Bin: bin, Args: []string{"--listen", addrs[0], "--admin", addrs[1]}, Cores: cores, Addr: addrs[0], Admin: addrs[1],
+	})
+}
+
 func (b *bench) start(ctx context.Context, c daemon.Command) (*daemon.Process, error) {
 	if err := b.log.Truncate(0); err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ import (
 // options are the flags of all scenarios; each reads those that concern it.
 type options struct {
 	bin, hogBin       string
+	stressBin         string
 	addr, admin, path string
 	pid               int
 	serverArgs        string
@@ -51,6 +52,7 @@ var scenarios = []struct {
 	{"fdlimit", fdlimit},
 	{"idle", idle},
 	{"atlimit", atlimit},
+	{"slow", slow},
 	{"badtokens", badtokens},
 	{"soak", soak},
 }
@@ -64,6 +66,7 @@ Scenarios:
   fdlimit  a flood of connections, and a tool that eats descriptors, under ulimit -n
   idle     idle connections: what each costs, and that it lives
   atlimit  one connection more than --max-connections
+  slow     requests that never end, subscribers that never read
   badtokens  a flood of bad tokens beside clients with a key
   soak     an hour of half of the load that can be served, with faults; nothing may grow
   all      all of them
@@ -148,6 +151,7 @@ func (o *options) flags(stderr io.Writer) *flag.FlagSet {
 	}
 	fs.StringVar(&o.bin, "bin", "", "daemon `binary`; built from ../cmd/millrace when empty")
 	fs.StringVar(&o.hogBin, "hog-bin", "", "`binary` for the second half of fdlimit; built from ./fdhog when empty")
+	fs.StringVar(&o.stressBin, "stress-bin", "", "`binary` for slow and overload; built from ./stress when empty")
 	fs.StringVar(&o.addr, "addr", "", "`host:port` of a running server, which is then not started or stopped (churn and rate only)")
 	fs.StringVar(&o.admin, "admin", "", "`host:port` of the running server's admin endpoint")
 	fs.IntVar(&o.pid, "pid", 0, "process `id` of the running server, for its descriptors and CPU time")
