@@ -66,15 +66,25 @@ func (b *bench) serve(ctx context.Context, maxFiles int, flags ...string) (*daem
 	if b.opts.addr != "" {
 		return daemon.Attach(b.opts.addr, b.opts.admin, b.opts.pid), nil
 	}
-	addrs, err := daemon.FreeAddrs(2)
+	c, err := b.command(flags...)
 	if err != nil {
 		return nil, err
+	}
+	c.MaxFiles = maxFiles
+	return b.start(ctx, c)
+}
+
+// command is how the daemon is started, on addresses that are free.
+func (b *bench) command(flags ...string) (daemon.Command, error) {
+	addrs, err := daemon.FreeAddrs(2)
+	if err != nil {
+		return daemon.Command{}, err
 	}
 	addr, admin := addrs[0], addrs[1]
 	args := []string{"serve", "--demo", "--listen", addr, "--admin", admin,
 		"--drain-timeout", b.opts.drainTimeout.String(), "--log-format", "json"}
 	args = append(append(args, flags...), strings.Fields(b.opts.serverArgs)...)
-	return b.start(ctx, daemon.Command{Bin: b.opts.bin, Args: args, MaxFiles: maxFiles, Addr: addr, Admin: admin})
+	return daemon.Command{Bin: b.opts.bin, Args: args, Addr: addr, Admin: admin}, nil
 }
 
 // serveHog starts fdhog, which has no admin endpoint.
@@ -117,7 +127,17 @@ func (b *bench) serveStress(ctx context.Context, cores ...int) (*daemon.Process,
 	})
 }
 
+// start starts a server and waits until it is ready.
 func (b *bench) start(ctx context.Context, c daemon.Command) (*daemon.Process, error) {
+	p, err := b.launch(c)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Ready(ctx)
+}
+
+// launch starts a server and does not wait.
+func (b *bench) launch(c daemon.Command) (*daemon.Process, error) {
 	if err := b.log.Truncate(0); err != nil {
 		return nil, err
 	}
@@ -127,7 +147,7 @@ func (b *bench) start(ctx context.Context, c daemon.Command) (*daemon.Process, e
 		return nil, err
 	}
 	b.running = append(b.running, p)
-	return p, p.Ready(ctx)
+	return p, nil
 }
 
 // needOwn fails for scenarios that signal or limit the server, which must not happen to one that runs already.

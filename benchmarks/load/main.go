@@ -54,6 +54,7 @@ var scenarios = []struct {
 	{"atlimit", atlimit},
 	{"slow", slow},
 	{"badtokens", badtokens},
+	{"kill", kill},
 	{"soak", soak},
 }
 
@@ -68,6 +69,7 @@ Scenarios:
   atlimit  one connection more than --max-connections
   slow     requests that never end, subscribers that never read
   badtokens  a flood of bad tokens beside clients with a key
+  kill     kill -9 while tasks are written; those that clients were told of are there after the restart
   soak     an hour of half of the load that can be served, with faults; nothing may grow
   all      all of them
 
