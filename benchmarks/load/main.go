@@ -53,6 +53,7 @@ var scenarios = []struct {
 	{"idle", idle},
 	{"atlimit", atlimit},
 	{"slow", slow},
+	{"overload", overload},
 	{"badtokens", badtokens},
 	{"kill", kill},
 	{"soak", soak},
@@ -68,6 +69,7 @@ Scenarios:
   idle     idle connections: what each costs, and that it lives
   atlimit  one connection more than --max-connections
   slow     requests that never end, subscribers that never read
+  overload four times as much as the server can do
   badtokens  a flood of bad tokens beside clients with a key
   kill     kill -9 while tasks are written; those that clients were told of are there after the restart
   soak     an hour of half of the load that can be served, with faults; nothing may grow
