@@ -20,6 +20,8 @@ LICENSES := Apache-2.0,BSD-2-Clause,BSD-3-Clause,ISC,MIT,MPL-2.0
 ONLY     := http-modern|ws-1|ws-16|ws-ping
 MICRO    := Call|Ping|Parse|Serve|Message|Validate
 COUNT    := 6
+# How long make soak lasts.
+SOAK     := 60m
 
 .DEFAULT_GOAL := help
 
@@ -141,9 +143,15 @@ conformance: ## the official conformance suite against cmd/everything (needs npm
 	fi
 
 load: ts-peer ## load, drain and descriptor tests at full size, by hand (minutes)
-	cd benchmarks && $(GO) test ./... && $(GO) run ./load all
+	cd benchmarks && $(GO) test ./... && $(GO) run ./load churn,rate,drain,fdlimit
 
-load-short: ts-peer ## the same, small, without latency gates
+resilience: ## idle, slow and hostile clients, overload, kill -9, at full size (5 minutes); slowhttptest where it is installed
+	cd benchmarks && $(GO) run ./load idle,atlimit,slow,overload,badtokens,kill
+
+soak: ## half of the load that can be served, with faults, for an hour (SOAK=60m); writes benchmarks/results/soak.md
+	cd benchmarks && $(GO) run ./load soak --duration $(SOAK) --out results/soak.md
+
+load-short: ts-peer ## all of load, resilience and soak, small, without latency gates
 	cd benchmarks && $(GO) test ./... && $(GO) run ./load all --short
 
 $(TSPEER)/node_modules/.package-lock.json: $(TSPEER)/package-lock.json
@@ -194,4 +202,4 @@ ci: ## everything that a change must pass
 	$(MAKE) conformance
 	$(MAKE) load-short
 
-.PHONY: help run build reproducible test race lint sbom licenses vuln cover fuzz interop security conformance load load-short bench bench-full bench-micro bench-compare ts-peer ci
+.PHONY: help run build reproducible test race lint sbom licenses vuln cover fuzz interop security conformance load load-short resilience soak bench bench-full bench-micro bench-compare ts-peer ci

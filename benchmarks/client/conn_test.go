@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -143,6 +144,38 @@ func TestWebSocketClose(t *testing.T) {
 	}
 	if err := w.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestDialWebSocketAs(t *testing.T) {
+	seen := make(chan string, 1)
+	raw := make(chan string, 1)
+	addr := listen(t, func(c net.Conn) {
+		var head bytes.Buffer
+		r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(c, &head)))
+		if err != nil {
+			return
+		}
+		seen <- r.Header.Get("Authorization")
+		trickle(c, "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: "+AcceptKey(r.Header.Get("Sec-WebSocket-Key"))+
+			"\r\n"+mcpProtocol+"\r\n")
+		b := make([]byte, 3)
+		_, _ = io.ReadFull(c, b)
+		raw <- string(b)
+	})
+	w, err := DialWebSocketAs(t.Context(), addr, "/mcp", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	if got := <-seen; got != "Bearer secret" {
+		t.Errorf("Authorization = %q", got)
+	}
+	if err := errors.Join(w.SetReadBuffer(4<<10), w.WriteRaw([]byte("raw"))); err != nil {
+		t.Error(err)
+	}
+	if got := <-raw; got != "raw" {
+		t.Errorf("raw bytes = %q", got)
 	}
 }
 

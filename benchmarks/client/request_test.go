@@ -51,7 +51,7 @@ func TestAppendString(t *testing.T) {
 func TestRequestAppend(t *testing.T) {
 	post := Request{Verb: "POST", Path: "/mcp", Host: "h:1", Version: VersionModern, RPC: "tools/call", Name: "echo"}
 	b := post.Append(nil, []byte("{}"))
-	del := Request{Verb: "DELETE", Path: "/mcp", Host: "h:1", Session: "s"}
+	del := Request{Verb: "DELETE", Path: "/mcp", Host: "h:1", Session: "s", Token: "t"}
 	in := bufio.NewReader(bytes.NewReader(del.Append(b, nil)))
 
 	r, err := http.ReadRequest(in)
@@ -63,12 +63,13 @@ func TestRequestAppend(t *testing.T) {
 		t.Errorf("request = %+v, body %q, %v", r, body, err)
 	}
 	for name, want := range map[string]string{"MCP-Protocol-Version": VersionModern, "Mcp-Method": "tools/call", "Mcp-Name": "echo",
-		"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Mcp-Session-Id": ""} {
+		"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Mcp-Session-Id": "", "Authorization": ""} {
 		if got := r.Header.Get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
 	}
-	if r, err = http.ReadRequest(in); err != nil || r.Method != "DELETE" || r.Header.Get("Mcp-Session-Id") != "s" {
+	if r, err = http.ReadRequest(in); err != nil || r.Method != "DELETE" || r.Header.Get("Mcp-Session-Id") != "s" ||
+		r.Header.Get("Authorization") != "Bearer t" {
 		t.Errorf("second request = %+v, %v", r, err)
 	}
 }
