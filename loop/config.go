@@ -92,9 +92,9 @@ type Config struct {
 	// that is being written: above it droppable messages are lost and reading
 	// pauses. Default: 1 MiB.
 	MaxQueued int64
-	// StallTimeout closes a connection with more than MaxQueued bytes queued
-	// that takes no byte for so long. A smaller backlog, such as the rest of one
-	// large answer, may stand still six times as long. Default: 10 s.
+	// StallTimeout closes a connection with more than MaxQueued bytes queued, or with
+	// messages lost, that takes no byte for so long. A smaller backlog, such as the
+	// rest of one large answer, may stand still six times as long. Default: 10 s.
 	StallTimeout time.Duration
 	// Logger receives diagnostics. Default: slog.Default().
 	Logger *slog.Logger

@@ -90,6 +90,8 @@ type Conn struct {
 	discarded int // bytes thrown away while lingering
 	pinned    int // bytes counted in Engine.pinned
 
+	forgiven int64 // of dropped, those before the peer last took something
+
 	out     []*buffer.Buffer // accepted, not yet handed to the socket
 	backlog backlog
 

@@ -34,7 +34,7 @@ func (c *Conn) applyPause() {
 // checkStall cuts a peer that takes nothing of what waits for it.
 func (c *Conn) checkStall(now moment) {
 	limit := c.loop.cfg.StallTimeout
-	if c.queued.Load() <= c.loop.cfg.MaxQueued && !c.closing {
+	if c.queued.Load() <= c.loop.cfg.MaxQueued && !c.closing && c.dropped.Load() == c.forgiven {
 		limit *= 6 // a small backlog hurts nobody: the peer may just be busy
 	}
 	if c.backlog.stalled(now) >= limit {

@@ -150,6 +150,26 @@ func TestStall(t *testing.T) {
 		r.ends(time.Minute, r.isGone)
 		r.wantEvents("closed " + loop.ErrStalled.Error())
 	})
+	t.Run("below the bound, with notifications lost", func(t *testing.T) {
+		r := newSlowReader(t, loop.Config{})
+		r.send(small, 0)
+		if r.send(small, loop.Droppable) {
+			t.Fatal("nothing is lost")
+		}
+		r.Deliver()
+		r.ends(10*time.Second, r.isGone)
+		r.wantEvents("closed " + loop.ErrStalled.Error())
+	})
+	t.Run("notifications lost before it read on", func(t *testing.T) {
+		r := newSlowReader(t, loop.Config{})
+		r.send(small, 0)
+		r.send(small, loop.Droppable)
+		r.Deliver()
+		r.Advance(5 * time.Second)
+		r.Drink(1)
+		r.Advance(grain) // sees it
+		r.ends(time.Minute, r.isGone)
+	})
 	t.Run("when closing", func(t *testing.T) {
 		r := newSlowReader(t, loop.Config{})
 		r.Conn.Post(func(c *loop.Conn) { c.CloseWebSocket(1001, "bye") })

@@ -184,7 +184,11 @@ func (c *Conn) writeOut() {
 
 // settle learns how much the kernel has taken, and acts on it.
 func (c *Conn) settle() {
+	taken := c.backlog.taken
 	freed := c.backlog.settle(c.sock.OutboundBuffered(), c.loop.at)
+	if c.backlog.taken > taken {
+		c.forgiven = c.dropped.Load()
+	}
 	if freed > 0 {
 		c.queued.Add(-freed)
 	}
