@@ -1,7 +1,9 @@
 package loop
 
 import (
+	"cmp"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -25,7 +27,8 @@ type Listener struct {
 	Owner *Owner
 	// TLS makes it a listener of TLS: 1.2 at least, and http/1.1 as the protocol,
 	// whatever the configuration says. Client certificates count when it verifies them
-	// (ClientAuth). Its callbacks run on the goroutines of handshakes.
+	// (ClientAuth). Its callbacks run on the goroutines of handshakes; one that blocks
+	// keeps a place of MaxHandshakes, and a processor.
 	TLS *tls.Config
 	// Proxy reports whether the peer at remote ("ip:port", or "unix") is a proxy that
 	// begins each connection with a PROXY header, of version 1 or 2: the client is who
@@ -61,8 +64,9 @@ type Config struct {
 	// HeadTimeout is how long a request head may take from its first byte.
 	// Default: 10 s.
 	HeadTimeout time.Duration
-	// MaxHandshakes is how many TLS handshakes may be under way at once; more wait.
-	// Default: 256.
+	// MaxHandshakes is how many TLS handshakes may be under way at once; more wait, and
+	// those whose client has said nothing for a second give way. Each takes about 30
+	// KiB. Default: 1024.
 	MaxHandshakes int
 	// HandshakeTimeout is how long a TLS handshake may take, waiting included.
 	// Default: 10 s.
@@ -112,7 +116,7 @@ const maxHeld = 8 * pauseAt
 func (c Config) withDefaults() Config {
 	def(&c.Loops, 1)
 	def(&c.HeadTimeout, 10*time.Second)
-	def(&c.MaxHandshakes, 256)
+	def(&c.MaxHandshakes, 1024)
 	def(&c.HandshakeTimeout, 10*time.Second)
 	def(&c.ProxyTimeout, 3*time.Second)
 	def(&c.BodyGrace, 10*time.Second)
@@ -129,6 +133,22 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.Default()
 	}
 	return c
+}
+
+// Check reports what would keep Start from starting, but for the addresses: whether
+// they can be had shows only when they are taken.
+func (c Config) Check() error {
+	_, err := c.prepare()
+	return err
+}
+
+// prepare fills in the defaults, and fits them to the machine.
+func (c Config) prepare() (Config, error) {
+	c = c.withDefaults()
+	if len(c.Listeners) == 0 {
+		return c, errors.New("no listen address")
+	}
+	return c, cmp.Or(c.resolveMaxConnections(), c.prepareTLS())
 }
 
 func def[T int | int64 | time.Duration](v *T, d T) {

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -42,14 +41,8 @@ type Engine struct {
 // Start opens the listeners and begins to serve. It returns when connections
 // are accepted, or with an error and nothing left behind.
 func Start(cfg Config, h Handler) (*Engine, error) {
-	cfg = cfg.withDefaults()
-	if len(cfg.Listeners) == 0 {
-		return nil, errors.New("no listen address")
-	}
-	if err := cfg.resolveMaxConnections(); err != nil {
-		return nil, err
-	}
-	if err := cfg.prepareTLS(); err != nil {
+	cfg, err := cfg.prepare()
+	if err != nil {
 		return nil, err
 	}
 	e := &Engine{

@@ -24,8 +24,10 @@ func (c *Conn) feed(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	c.times.active = c.loop.at
-	c.times.ping = 0 // any byte shows that the peer lives
+	if !c.TLS() { // there, half a record says nothing: see feedTLS
+		c.times.active = c.loop.at
+		c.times.ping = 0 // any byte shows that the peer lives
+	}
 	switch {
 	case c.mode == modeLinger:
 		c.discard(len(b))

@@ -2,20 +2,25 @@ package loop
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
 // handshakes bounds the TLS handshakes of one loop: each has a goroutine, and most of
-// its time it waits for its client. Loop only.
+// its time it waits for its client. Loop only, but for ended.
 type handshakes struct {
 	most    int
-	running []*Conn // oldest first
-	waiting []*Conn // with a whole ClientHello
+	running []*Conn // those whose connection is open
+	waiting []*Conn // with a whole ClientHello, oldest first
+	gone    int     // of waiting, those that have ended meanwhile
+
+	begun int64        // goroutines, ever
+	ended atomic.Int64 // those that have ended
 }
 
-// patience is how long a handshake may run while others wait for its place: then it
-// gives way. Without this, a few clients that never finish theirs would keep
-// everybody out.
+// patience is how long a handshake may wait for its client while others wait for a
+// place: then it gives way. Without this, a few clients that never finish theirs would
+// keep everybody out.
 const patience = time.Second
 
 // handshake begins the handshake of c, or has it wait for its turn.
@@ -29,38 +34,61 @@ func (l *loopState) handshake(c *Conn) {
 func (l *loopState) nextHandshakes() {
 	h := &l.handshakes
 	for len(h.waiting) > 0 {
-		c := h.waiting[0]
-		gone := c.mode != modeHandshake || c.aborted
-		if !gone && len(h.running) >= h.most && !l.giveWay() {
+		if h.begun-h.ended.Load() >= int64(h.most) {
+			l.giveWay()
 			return
 		}
-		h.waiting[0] = nil
-		if h.waiting = h.waiting[1:]; len(h.waiting) == 0 {
-			h.waiting = nil
+		c := h.next(l.at)
+		if c.mode != modeHandshake || c.aborted {
+			h.gone--
+			continue
 		}
-		if !gone {
-			c.tls.began = l.at
-			h.running = append(h.running, c)
-			c.shake()
+		h.running = append(h.running, c)
+		h.begun++
+		c.shake()
+	}
+}
+
+// next takes the oldest of those that wait; when that has waited for long, the newest:
+// who has just come will still be there, and would otherwise be served only when it
+// has given up too.
+func (h *handshakes) next(now moment) *Conn {
+	at := 0
+	if now.sub(h.waiting[0].tls.began) > patience {
+		at = len(h.waiting) - 1
+	}
+	c := h.waiting[at]
+	h.waiting = slices.Delete(h.waiting, at, at+1)
+	return c
+}
+
+// giveWay ends handshakes that wait for their client for too long, as many as others
+// wait for a place. Waiting for a processor is not their fault.
+func (l *loopState) giveWay() {
+	h := &l.handshakes
+	ending := int(h.begun-h.ended.Load()) - len(h.running) // will make room at once
+	need := len(h.waiting) - h.gone - ending
+	for _, c := range h.running {
+		s := c.tls
+		if n := s.wire.waits.Load(); n != s.waits {
+			s.waits, s.since = n, l.at
+		}
+		if waits := s.waits%2 == 1; waits && need > 0 && l.at.sub(s.since) >= patience {
+			c.Abort(ErrTimeout)
+			need--
 		}
 	}
 }
 
-// giveWay ends the oldest handshake if it has had its time.
-func (l *loopState) giveWay() bool {
-	oldest := l.handshakes.running[0]
-	if l.at.sub(oldest.tls.began) < patience {
-		return false
-	}
-	l.shared.handshakeErrors.Add(1)
-	l.handshakes.remove(oldest)
-	oldest.Abort(ErrTimeout)
-	return true
-}
-
-// remove makes room when the handshake of c is over, in whatever way.
-func (h *handshakes) remove(c *Conn) {
+// leave forgets a connection that has ended, or whose handshake is over.
+func (h *handshakes) leave(c *Conn) {
 	if i := slices.Index(h.running, c); i >= 0 {
 		h.running = slices.Delete(h.running, i, i+1)
+		return
+	}
+	h.gone++
+	if h.gone > 64 && h.gone > len(h.waiting)/2 {
+		h.waiting = slices.DeleteFunc(h.waiting, func(c *Conn) bool { return c.gone.Load() })
+		h.gone = 0
 	}
 }

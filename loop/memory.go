@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"context"
 	"math"
 	"time"
 )
@@ -125,8 +126,7 @@ func (p *Pipe) Drink(n int) {
 func (m *Memory) Deliver() {
 	select {
 	case <-m.woke:
-		m.loop.look()
-		m.loop.drainBox()
+		_ = m.loop.Run(context.Background())
 	default:
 	}
 }
@@ -138,8 +138,7 @@ func (m *Memory) Wait(d time.Duration) bool {
 	defer t.Stop()
 	select {
 	case <-m.woke:
-		m.loop.look()
-		m.loop.drainBox()
+		_ = m.loop.Run(context.Background())
 		return true
 	case <-t.C:
 		return false

@@ -16,19 +16,29 @@ import (
 // when it has written out a backlog, which is why a paused mask is set again
 // on every look.
 func (c *Conn) applyPause() {
-	want := c.queued.Load() > c.loop.cfg.MaxQueued ||
-		c.mode == modeHTTP && c.busy && c.in != nil && len(c.in.B) >= pauseAt
+	want := c.queued.Load() > c.loop.cfg.MaxQueued || c.unread() >= pauseAt
 	if !want && !c.paused {
 		return
 	}
 	c.paused = want
-	if !want {
+	if !want && c.mode != modeHandshake {
 		c.times.restart(c.loop.at)
 		c.rearm()
 	}
 	if !c.sock.listen(!want, c.sock.OutboundBuffered() > 0) {
 		c.Abort(ErrStalled) // no way to hold the peer back: better gone than unbounded
 	}
+}
+
+// unread is how many bytes the connection holds that it will look at later.
+func (c *Conn) unread() int {
+	switch {
+	case c.mode == modeHandshake && c.tls.conn != nil && !c.tls.wire.settled:
+		return c.tls.wire.unread()
+	case c.in != nil && (c.mode == modeHandshake || c.mode == modeHTTP && c.busy):
+		return len(c.in.B)
+	}
+	return 0
 }
 
 // checkStall cuts a peer that takes nothing of what waits for it.

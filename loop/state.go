@@ -253,6 +253,7 @@ func (l *loopState) guard(c *Conn, f func()) {
 // Run makes a loopState a gnet.Runnable: it is what a wake-up executes.
 func (l *loopState) Run(context.Context) error {
 	l.look()
+	l.nextHandshakes() // one whose connection has gone may have ended
 	l.drainBox()
 	return nil
 }

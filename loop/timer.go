@@ -136,10 +136,10 @@ func (c *Conn) limit() (moment, limitKind) {
 		return t.linger.add(5 * time.Second), limitLinger // RFC 6455 7.1.1: a reasonable time for the peer's close
 	case c.mode == modeLinger:
 		return t.linger.add(time.Second), limitLinger
-	case c.closing || c.paused || !c.backlog.empty():
-		return 0, limitNone // the peer has to read first: see checkStall
 	case c.mode == modeProxy:
 		return t.head.add(cfg.ProxyTimeout), limitBegin
+	case c.closing || c.paused && c.mode != modeHandshake || !c.backlog.empty():
+		return 0, limitNone // the peer has to read first: see checkStall
 	case c.mode == modeHandshake:
 		if d := t.active.add(drainQuiet); c.Draining() && d < t.head.add(cfg.HandshakeTimeout) {
 			return d, limitBegin

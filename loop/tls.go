@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"slices"
 
 	"millrace/pool/buffer"
@@ -19,8 +20,11 @@ import (
 type secure struct {
 	conn     *tls.Conn // nil until the ClientHello is whole
 	wire     tlsWire
-	began    moment // when the handshake began
-	open     bool   // it is done
+	began    moment // when the ClientHello was whole
+	waits    int64  // of wire, at the last look, and
+	since    moment // when it was found to have changed
+	heard    bool   // the client has said something
+	open     bool   // the handshake is done
 	farewell bool   // close_notify has been sent
 	peer     *x509.Certificate
 }
@@ -84,22 +88,23 @@ func (c *Conn) PeerCertificate() *x509.Certificate {
 // then for the goroutine.
 func (c *Conn) feedHandshake(b []byte) {
 	s := c.tls
+	s.heard = true
+	unread := 0
 	if s.conn != nil {
-		if !s.wire.give(b) {
-			c.Abort(ErrPinned)
+		unread = s.wire.give(b)
+	} else {
+		if c.in == nil {
+			c.in = buffer.Get()
 		}
-		return
+		c.in.B = append(c.in.B, b...)
+		unread = len(c.in.B)
 	}
-	if c.in == nil {
-		c.in = buffer.Get()
-	}
-	waits := s.began != 0 // for its turn
-	c.in.B = append(c.in.B, b...)
-	if !c.pin(len(c.in.B)) || len(c.in.B) > maxHandshakeInput {
+	// What a client sends right behind its last flight waits: see applyPause.
+	if !c.pin(unread) || unread > maxHeld {
 		c.Abort(ErrPinned)
 		return
 	}
-	if waits {
+	if s.conn != nil || s.began != 0 {
 		return
 	}
 	switch err := clientHello(c.in.B); {
@@ -115,7 +120,6 @@ func (c *Conn) feedHandshake(b []byte) {
 // refuseHello ends a connection that does not begin as TLS does. Who speaks HTTP is
 // told so.
 func (c *Conn) refuseHello(err error) {
-	c.loop.shared.handshakeErrors.Add(1)
 	if first := c.in.B[0]; first >= 'A' && first <= 'Z' {
 		c.err = err
 		c.refuse(400, "this address speaks TLS: use https:// or wss://")
@@ -133,21 +137,27 @@ func (c *Conn) shake() {
 	s.wire.in = append(s.wire.in, c.in.B...)
 	buffer.Put(c.in)
 	c.in = nil
-	c.pin(0)
 	s.conn = tls.Server(&s.wire, c.listener.TLS)
 	go func() {
-		err := s.shake()
+		err := s.shake(c)
+		c.loop.handshakes.ended.Add(1)
+		if c.gone.Load() {
+			_ = c.loop.wake() // there is room for another
+		}
 		c.Post(func(c *Conn) { c.shaken(err) })
 	}()
 }
 
 // shake runs on a goroutine of its own, whose only panics are those of callbacks.
-func (s *secure) shake() (err error) {
+func (s *secure) shake(c *Conn) (err error) {
 	s.wire.turns <- struct{}{}
 	defer func() {
 		<-s.wire.turns
 		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
+			c.loop.shared.panics.Add(1)
+			c.loop.cfg.Logger.Error("panic in a TLS handshake; connection closed",
+				"conn", c.id, "remote", c.remote, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			err = ErrPanic
 		}
 	}()
 	return s.conn.Handshake()
@@ -162,7 +172,7 @@ func (c *Conn) sendHandshake() {
 
 // shaken goes on when the handshake is over.
 func (c *Conn) shaken(err error) {
-	c.loop.handshakes.remove(c)
+	c.loop.handshakes.leave(c)
 	defer c.loop.nextHandshakes()
 	c.sendHandshake() // the last flight, or the alert that says why not
 	if c.mode != modeHandshake || c.aborted {
@@ -170,8 +180,8 @@ func (c *Conn) shaken(err error) {
 	}
 	s := c.tls
 	rest := s.wire.settle()
+	c.pin(0)
 	if err != nil {
-		c.loop.shared.handshakeErrors.Add(1)
 		c.err = fmt.Errorf("TLS handshake: %w", err)
 		c.closing = true
 		return
@@ -190,12 +200,21 @@ func (c *Conn) shaken(err error) {
 	c.rearm()
 }
 
-// endHandshake frees the goroutine of a handshake whose connection has ended.
+// endHandshake ends a handshake whose connection has ended. A client that never said a
+// word, as those that only look whether a port is open, is no error.
 func (c *Conn) endHandshake() {
-	if s := c.tls; s != nil && s.conn != nil && !s.open {
-		c.loop.handshakes.remove(c)
+	s := c.tls
+	if s == nil || s.open || !s.heard {
+		return
+	}
+	c.loop.shared.handshakeErrors.Add(1)
+	switch {
+	case s.wire.settled: // it was over
+	case s.conn != nil:
+		c.loop.handshakes.leave(c)
 		s.wire.fail(net.ErrClosed)
-		c.loop.nextHandshakes()
+	case s.began != 0:
+		c.loop.handshakes.leave(c)
 	}
 }
 
@@ -208,10 +227,18 @@ func (c *Conn) feedTLS(b []byte) {
 	}
 	s.wire.in, s.wire.out = b, l.sealed[:0]
 	var err error
+	said := false
 	for err == nil && !c.closing && !c.aborted {
 		var n int
 		n, err = s.conn.Read(l.plain)
-		c.feedPlain(l.plain[:n]) // there may be some with an error, too
+		if n > 0 { // there may be some with an error, too
+			said = true
+			c.times.active, c.times.ping = l.at, 0
+			c.feedPlain(l.plain[:n])
+		}
+	}
+	if !said && len(b) > 0 {
+		c.partialRecord()
 	}
 	out := s.wire.out // an answer to KeyUpdate, or an alert
 	s.wire.in, s.wire.out = nil, nil
@@ -228,6 +255,24 @@ func (c *Conn) feedTLS(b []byte) {
 			c.err = fmt.Errorf("TLS: %w", err)
 		}
 		c.closing = true
+	}
+}
+
+// partialRecord sets the time that a record may take which does not come to its end:
+// it is a part of a head or of a message.
+func (c *Conn) partialRecord() {
+	var since *moment
+	switch {
+	case c.mode == modeWebSocket:
+		since = &c.times.message
+	case c.mode == modeHTTP && !c.busy && c.times.body.isZero():
+		since = &c.times.head
+	default:
+		return
+	}
+	if since.isZero() {
+		*since = c.loop.at
+		c.rearm()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -250,10 +251,11 @@ func TestTLSNotSpoken(t *testing.T) {
 			t.Errorf("%q reached the handler", ev)
 		}
 	}
+	http.Close()
+	eventually(t, "they are gone", func() bool { return e.Stats().Active == 0 })
 	if s := e.Stats(); s.HandshakeErrors != 11 || s.Handshakes != 0 {
 		t.Errorf("stats %+v", s)
 	}
-	eventually(t, "they are gone", func() bool { return e.Stats().Active == 0 })
 }
 
 // TestTLSTampered changes one byte of a record; TestTLS 1.3 has no other way to end
@@ -338,7 +340,8 @@ func helloOf(cfg *tls.Config) []byte {
 	return w.sent()
 }
 
-// TestTLSHandshakesAreBounded: who does not go on gives way, after a second.
+// TestTLSHandshakesAreBounded: who does not go on gives way, a second after somebody
+// has begun to wait for a place.
 func TestTLSHandshakesAreBounded(t *testing.T) {
 	a := newAuthority(t)
 	m, first := secureMemory(t, loop.Config{MaxHandshakes: 2}, nil, a.server())
@@ -368,7 +371,7 @@ func TestTLSHandshakesAreBounded(t *testing.T) {
 	}
 	m.Advance(200 * time.Millisecond)
 	if !pipes[0].Closed || pipes[1].Closed {
-		t.Error("the first should have given way, and it alone")
+		t.Errorf("the first should have given way, and it alone: %v %v %+v", pipes[0].Closed, pipes[1].Closed, m.Stats())
 	}
 	if !answered(pipes[2]) {
 		t.Error("the third does not get the place")
@@ -379,28 +382,70 @@ func TestTLSHandshakesAreBounded(t *testing.T) {
 	if !answered(last) {
 		t.Error("an end makes no room")
 	}
-	if s := m.Stats(); s.HandshakeErrors != 1 || s.PinnedBytes != 0 {
-		t.Errorf("stats %+v", s)
-	}
 	pipes[2].Hangup()
 	last.Hangup()
+	if s := m.Stats(); s.HandshakeErrors != 5 || s.PinnedBytes != 0 {
+		t.Errorf("stats %+v", s)
+	}
 }
 
+// TestTLSWaitingIsBounded: connections that have ended do not stay in the line, and
+// who has just come is served before those that have waited for long.
+func TestTLSWaitingIsBounded(t *testing.T) {
+	a := newAuthority(t)
+	m, first := secureMemory(t, loop.Config{MaxHandshakes: 1}, nil, a.server())
+	hello := helloOf(a.client(tls.VersionTLS13))
+	first.Feed(hello)
+	old := m.Open("192.0.2.2:1", 0)
+	old.Feed(hello)
+	for range 1000 {
+		p := m.Open("192.0.2.3:1", 0)
+		p.Feed(hello)
+		p.Hangup()
+	}
+	if n := loop.Waiting(m); n > 200 {
+		t.Errorf("%d connections are in the line, one of them alive", n)
+	}
+	m.Advance(900 * time.Millisecond)
+	fresh := m.Open("192.0.2.4:1", 0)
+	fresh.Feed(hello)
+	for range 100 {
+		m.Advance(grain)
+		m.Wait(10 * time.Millisecond)
+		if len(fresh.Output()) > 0 {
+			break
+		}
+		if len(old.Output()) > 0 {
+			t.Fatal("who has waited for long is served first")
+		}
+	}
+	if !first.Closed {
+		t.Error("nobody has given way")
+	}
+	old.Hangup()
+	fresh.Hangup()
+}
+
+// TestTLSHandshakeFlood: reading pauses, and what is held is bounded.
 func TestTLSHandshakeFlood(t *testing.T) {
 	a := newAuthority(t)
 	m, p := secureMemory(t, loop.Config{MaxHandshakes: 1}, nil, a.server())
 	hello := helloOf(a.client(tls.VersionTLS13))
+	p.Feed(hello)
 	waiting := m.Open("192.0.2.2:1", 0)
+	waiting.Feed(hello)
 	junk := bytes.Repeat([]byte{22}, 64<<10)
-	for name, p := range map[string]*loop.Pipe{"running": p, "waiting": waiting} {
-		p.Feed(hello)
-		for range 3 {
-			p.Feed(junk)
-		}
-		if m.Deliver(); !p.Closed {
-			t.Errorf("%s: 192 KiB during the handshake are taken", name)
-		}
+	waiting.Feed(junk)
+	if waiting.Reading || waiting.Closed {
+		t.Errorf("64 KiB behind a ClientHello: reading %v, closed %v", waiting.Reading, waiting.Closed)
 	}
+	for range 8 {
+		waiting.Feed(junk)
+	}
+	if !waiting.Closed {
+		t.Error("512 KiB during the handshake are taken")
+	}
+	p.Hangup()
 	p = m.Open("192.0.2.3:1", 0)
 	p.Feed([]byte("\x16\x03\x01\x00\x01\x01\x16\x03\x01\x00\x03\x00\x3f\x00"))
 	for range 16<<10/6 + 1 {
@@ -411,6 +456,76 @@ func TestTLSHandshakeFlood(t *testing.T) {
 	}
 	if n := m.Stats().PinnedBytes; n != 0 {
 		t.Errorf("%d bytes are still counted", n)
+	}
+}
+
+// TestTLSBigFirstRequest: a client of TLS 1.3 sends its request right behind its last
+// flight, before the server is done with the handshake.
+func TestTLSBigFirstRequest(t *testing.T) {
+	a := newAuthority(t)
+	e := startTLS(t, loop.Config{}, nil, a.server())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 25 {
+				c := secureClient(t, e.Addrs()[0], a.client(tls.VersionTLS13))
+				body := strings.Repeat("b", 1<<20)
+				if _, err := c.Write(looptest.Request("POST", "/", body)); err != nil {
+					t.Errorf("sending: %v", err)
+					return
+				}
+				got := 0
+				for b := make([]byte, 64<<10); got < len(body); {
+					n, err := c.Read(b)
+					if got += n; err != nil {
+						t.Errorf("after %d bytes: %v", got, err)
+						return
+					}
+				}
+				c.Close()
+			}
+		})
+	}
+	wg.Wait()
+	if s := e.Stats(); s.HandshakeErrors != 0 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+// TestTLSPartialRecord: half a record does not keep a connection alive.
+func TestTLSPartialRecord(t *testing.T) {
+	a := newAuthority(t)
+	for name, upgrade := range map[string]bool{"HTTP": false, "WebSocket": true} {
+		m, p := secureMemory(t, loop.Config{}, nil, a.server())
+		var c *tls.Conn
+		var w *wire
+		converse(t, m, p, 1<<20, func(on *wire) error {
+			w, c = on, tls.Client(on, a.client(tls.VersionTLS13))
+			if !upgrade {
+				return c.Handshake()
+			}
+			_, err := c.Write(looptest.Upgrade("/"))
+			if err == nil {
+				_, err = c.Read(make([]byte, 4096))
+			}
+			return err
+		})
+		for m.Stats().Handshakes == 0 && m.Wait(patience) {
+		}
+		if _, err := c.Write(bytes.Repeat([]byte("x"), 4096)); err != nil {
+			t.Fatal(err)
+		}
+		b := w.sent()
+		took := time.Duration(0)
+		for i := 0; i < 200 && !p.FIN && !p.Closed; i++ {
+			p.Feed(b[i : i+1])
+			m.Advance(time.Second)
+			took += time.Second
+		}
+		if !p.FIN && !p.Closed || took > 45*time.Second {
+			t.Errorf("%s: a byte of a record a second keeps the connection for %v", name, took)
+		}
+		p.Hangup()
 	}
 }
 

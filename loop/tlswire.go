@@ -3,6 +3,7 @@ package loop
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,24 +30,27 @@ type tlsWire struct {
 
 	turns chan struct{} // who may compute; given back while waiting
 	wake  func()        // has the loop call takeOut
+
+	// waits counts how often the goroutine has begun, and ended, to wait for the client:
+	// it is odd while it waits. Any goroutine.
+	waits atomic.Int64
 }
 
-// give adds bytes from the peer. It reports whether they fit. Loop, handshake.
-func (w *tlsWire) give(b []byte) bool {
+// give adds bytes from the peer, and returns how many lie unread. Loop, handshake.
+func (w *tlsWire) give(b []byte) (unread int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.in)+len(b) > maxHandshakeInput {
-		return false
-	}
 	w.in = append(w.in, b...)
 	w.signal()
-	return true
+	return len(w.in)
 }
 
-// maxHandshakeInput bounds what lies unread during a handshake. A chain of
-// certificates fits, and so does what a client may send right behind its last
-// flight: more than one read buffer of the loop.
-const maxHandshakeInput = 128 << 10
+// unread is how many bytes give has given and nobody has read. Loop, handshake.
+func (w *tlsWire) unread() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.in)
+}
 
 // takeOut returns what is to be sent. Loop, handshake.
 func (w *tlsWire) takeOut() []byte {
@@ -93,8 +97,10 @@ func (w *tlsWire) Read(p []byte) (int, error) {
 		if n, err := w.tryRead(p); n > 0 || err != nil {
 			return n, err
 		}
+		w.waits.Add(1)
 		<-w.turns // somebody else may compute
 		<-w.more
+		w.waits.Add(1)
 		w.turns <- struct{}{}
 	}
 }

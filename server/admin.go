@@ -24,8 +24,8 @@ type adminServer struct {
 	done chan struct{}
 }
 
-// startAdmin opens the admin listener, if one is wanted.
-func (r *runState) startAdmin() error {
+// checkAdmin finds settings of the admin listener that mean nothing, or too much.
+func (r *runState) checkAdmin() error {
 	addr := r.cfg.Admin
 	if addr == "" {
 		if r.cfg.Pprof {
@@ -44,7 +44,16 @@ func (r *runState) startAdmin() error {
 		return fmt.Errorf("admin: %w", err)
 	}
 	if !loopback {
-		return fmt.Errorf("admin: refusing to listen on %s: it has no authentication and must stay on a loopback address", addr)
+		return fmt.Errorf("admin: refusing to listen on %s: everybody can read it, so it must stay on a loopback address", addr)
+	}
+	return nil
+}
+
+// startAdmin opens the admin listener, if one is wanted.
+func (r *runState) startAdmin() error {
+	addr := r.cfg.Admin
+	if err := r.checkAdmin(); err != nil || addr == "" {
+		return err
 	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -63,7 +63,7 @@ func (s *script) End() {
 func newGate(t testing.TB, srv *Server) *gate {
 	t.Helper()
 	srv.Logger = quiet
-	r, err := srv.newRunState(t.Context())
+	r, err := srv.newRunState()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -124,10 +125,11 @@ func (in *inbound) Run() {
 // when the request has been answered: it is refused.
 func (in *inbound) recalled() bool {
 	var authorization []byte
+	var cert *x509.Certificate
 	if h := in.req.Header; h != nil {
-		authorization = h.Authorization
+		authorization, cert = h.Authorization, h.Certificate
 	}
-	who, err := in.gate.recall.Recall(authorization, in.conn.link.Certificate)
+	who, err := in.gate.recall.Recall(authorization, cert)
 	if err != nil {
 		in.unauthorized(err)
 		return false
@@ -154,9 +156,9 @@ func (in *inbound) admit(who *auth.Principal) bool {
 func (g *gate) identify(in *inbound) (*auth.Principal, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), authTimeout)
 	defer cancel()
-	c := auth.Credentials{RemoteAddr: in.conn.link.Remote, Certificate: in.conn.link.Certificate}
+	c := auth.Credentials{RemoteAddr: in.conn.link.Remote}
 	if h := in.req.Header; h != nil {
-		c.Authorization = string(h.Authorization)
+		c.Authorization, c.Certificate = string(h.Authorization), h.Certificate
 	}
 	return g.authenticate(ctx, c)
 }

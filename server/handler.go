@@ -66,7 +66,7 @@ func (s *Server) Handler() (http.Handler, error) {
 
 // startHandler brings everything up but a listener, or nothing.
 func (s *Server) startHandler() (*runState, error) {
-	r, err := s.newRunState(context.Background())
+	r, err := s.openRunState(context.Background())
 	if err != nil {
 		return nil, err
 	}

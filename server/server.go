@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"millrace/codec/http1"
-	"millrace/codec/websocket"
 	"millrace/loop"
 	"millrace/pool"
 	"millrace/server/auth"
@@ -247,36 +245,13 @@ func (s *Server) loops() int {
 
 // start brings everything up, or nothing.
 func (s *Server) start(ctx context.Context) (*runState, error) {
-	r, err := s.newRunState(ctx)
+	r, err := s.openRunState(ctx)
 	if err != nil {
 		return nil, err
 	}
-	tcfg := transport.Config{
-		Path: s.Path, AllowedHosts: s.AllowedHosts, AllowedOrigins: s.AllowedOrigins, TrustedProxies: s.TrustedProxies,
-		TrustUnixProxies: s.TrustUnixProxies, LegacySSE: s.LegacySSE, SilentFor: s.silentFor,
-		ConnectionsPerAddress: orDefault(s.Limits.ConnectionsPerAddress, defaultConnectionsPerAddress, 0),
-		Metadata:              r.gate.resource.metadata,
-		Full:                  r.memory.short.Load,
-	}
-	if err := s.checkLegacySSE(); err != nil {
+	lcfg, tcfg, err := r.configs()
+	if err != nil {
 		return nil, err
-	}
-	lcfg := loop.Config{
-		Loops: s.loops(), MaxConnections: s.MaxConnections, Logger: r.log,
-		HTTP:         http1.Limits{BodyBytes: int64(s.MaxBody)},
-		WebSocket:    websocket.Limits{MessageBytes: s.MaxBody},
-		PingInterval: s.PingInterval, PongTimeout: s.PongTimeout,
-		MaxPinned: r.memory.share(defaultPinned),
-	}
-	if lcfg.Listeners, tcfg.Listeners, err = s.loopListeners(); err != nil {
-		return nil, err
-	}
-	if s.Greeting {
-		greeting, err := s.greeting()
-		if err != nil {
-			return nil, err
-		}
-		tcfg.Greeting = func() []byte { return greeting }
 	}
 	if err := r.startAdmin(); err != nil {
 		return nil, err
@@ -298,13 +273,21 @@ func (s *Server) start(ctx context.Context) (*runState, error) {
 	return r, nil
 }
 
-// newRunState builds what does not need a listener. It starts nothing.
-func (s *Server) newRunState(ctx context.Context) (*runState, error) {
+// openRunState reads what an earlier process has left, and builds what does not need
+// a listener. It starts nothing.
+func (s *Server) openRunState(ctx context.Context) (*runState, error) {
+	if s.MCP != nil {
+		if err := s.MCP.RecoverTasks(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.newRunState()
+}
+
+// newRunState builds what does not need a listener.
+func (s *Server) newRunState() (*runState, error) {
 	if s.MCP == nil {
 		return nil, errors.New("Server.MCP is not set")
-	}
-	if err := s.MCP.RecoverTasks(ctx); err != nil {
-		return nil, err
 	}
 	log := s.Logger
 	if log == nil {

@@ -33,7 +33,7 @@ func (s *Server) RunStdio(ctx context.Context, in io.Reader, out io.Writer) (err
 	if !s.busy.CompareAndSwap(false, true) {
 		return ErrRunning
 	}
-	r, err := s.newRunState(ctx)
+	r, err := s.openRunState(ctx)
 	if err != nil {
 		s.busy.Store(false)
 		return err

@@ -121,6 +121,24 @@ func TestCertificateSession(t *testing.T) {
 	}
 }
 
+// TestCertificateOfSSEPost: each POST of HTTP+SSE shows its own certificate; that of
+// the event stream, whose id may have leaked, does not stand for it.
+func TestCertificateOfSSEPost(t *testing.T) {
+	a := certtest.New(t)
+	r := serve(t, secured(&Server{MCP: newTools().mcp, Auth: auth.NewCertificates(nil), Policy: auth.AllowAll(), LegacySSE: true}, a))
+	ann := r.by(a.Client("localhost", a.Issue("ann"))).sse()
+	ping := `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+	for name, other := range map[string]*runningServer{"nobody": r.by(a.Client("localhost")), "bob": r.by(a.Client("localhost", a.Issue("bob")))} {
+		p := &ssePeer{t: t, r: other, post: ann.post}
+		if rep := p.try(ping); rep.status != 401 && rep.status != 404 {
+			t.Errorf("a POST of %s on the stream of ann: %d %s", name, rep.status, rep.body())
+		}
+	}
+	if rep := ann.try(initializeMessage(mcp.Version20241105)); rep.status != 202 {
+		t.Errorf("a POST of her own: %d %s", rep.status, rep.body())
+	}
+}
+
 // TestCertificateNameGone: who is not named any more is put out.
 func TestCertificateNameGone(t *testing.T) {
 	a := certtest.New(t)

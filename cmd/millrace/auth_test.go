@@ -60,7 +60,7 @@ func TestKeyNewErrors(t *testing.T) {
 	if code, _, stderr := program(t, "", "key", "new", "--file", good, "--name", "ci"); code != exitOK {
 		t.Fatal(stderr)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bad"), []byte("nonsense"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "bad"), []byte("nonsense\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct {

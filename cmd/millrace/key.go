@@ -59,17 +59,7 @@ func appendLine(path, line string) (err error) {
 	if err != nil {
 		return err
 	}
-	lead := ""
-	if n := info.Size(); n > 0 {
-		last := make([]byte, 1)
-		if _, err := f.ReadAt(last, n-1); err != nil {
-			return err
-		}
-		if last[0] != '\n' {
-			lead = "\n"
-		}
-	}
-	if _, err := f.WriteString(lead + line + "\n"); err != nil {
+	if _, err := f.WriteString(line + "\n"); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {

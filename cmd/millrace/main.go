@@ -22,6 +22,7 @@ const (
 // --drain-timeout is MILLRACE_DRAIN_TIMEOUT.
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Serve MCP over Streamable HTTP and WebSocket."`
+	Check   checkCmd   `cmd:"" help:"Say what would keep serve from starting with the same flags, without taking an address."`
 	Stdio   stdioCmd   `cmd:"" help:"Serve MCP on standard input and output."`
 	Key     keyCmd     `cmd:"" help:"Make API keys."`
 	Version versionCmd `cmd:"" help:"Show the version."`

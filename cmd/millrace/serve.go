@@ -63,6 +63,10 @@ type serveCmd struct {
 
 // Run implements the serve command.
 func (c *serveCmd) Run(e *env) error {
+	var hangups <-chan struct{}
+	if e.hangups != nil {
+		hangups = e.hangups() // from now on SIGHUP does not end us
+	}
 	srv, sources, err := c.server(e)
 	if err != nil {
 		return err
@@ -86,8 +90,8 @@ func (c *serveCmd) Run(e *env) error {
 	defer stop()
 	now := make(chan struct{}, 1)
 	srv.Reload = func() { ask(now) }
-	if e.hangups != nil {
-		go relay(ctx, e.hangups(), now)
+	if hangups != nil {
+		go relay(ctx, hangups, now)
 	}
 	go reload.Watch(ctx, reloadEvery, now, log, append(sources, more...)...)
 	return unlessForced(e, func() error {
@@ -174,7 +178,10 @@ func (c *serveCmd) server(e *env) (srv *server.Server, sources []reload.Source, 
 		return nil, nil, err
 	}
 	if files != nil {
-		sources = append(sources, reload.Source{Name: "certificates", Reload: files.Reload})
+		sources = append(sources, reload.Source{Name: "certificates", Reload: renewed(files, log)})
+	}
+	if len(srv.Listeners) == 0 {
+		srv.Listeners = []server.Listener{{Addr: "127.0.0.1:8080"}}
 	}
 	for i := range srv.Listeners {
 		if err := c.socketFlags.apply(&srv.Listeners[i]); err != nil {

@@ -42,13 +42,23 @@ func (f *tlsFlags) listen(srv *server.Server, log logger) (*cert.Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	if end := files.Expires(); time.Until(end) < renewSoon {
-		log.Warn("a certificate ends soon, or has ended", "expires", end)
-	}
 	for _, a := range f.TLSListen {
 		srv.Listeners = append(srv.Listeners, server.Listener{Addr: a, TLS: files.TLS()})
 	}
 	return files, nil
+}
+
+// renewed reads the files again, and says once a day when a certificate ends soon.
+func renewed(files *cert.Files, log logger) func() (bool, error) {
+	var told time.Time
+	return func() (bool, error) {
+		changed, err := files.Reload()
+		if end := files.Expires(); time.Until(end) < renewSoon && time.Since(told) > 24*time.Hour {
+			told = time.Now()
+			log.Warn("a certificate ends soon, or has ended", "expires", end)
+		}
+		return changed, err
+	}
 }
 
 func (f *tlsFlags) check() error {
@@ -90,13 +100,24 @@ func (f *proxyFlags) apply(srv *server.Server) (err error) {
 	if err != nil {
 		return err
 	}
+	sockets, others := 0, 0
 	for i := range srv.Listeners {
 		l := &srv.Listeners[i]
 		if strings.HasPrefix(l.Addr, "unix:") {
+			sockets++
 			l.ProxyProtocol = unix
-		} else if len(from) > 0 {
+			continue
+		}
+		others++
+		if len(from) > 0 {
 			l.ProxyProtocol, l.ProxyFrom = true, from
 		}
+	}
+	switch {
+	case (unix || srv.TrustUnixProxies) && sockets == 0:
+		return usageError{errors.New("a proxy on a unix socket means nothing without one: --listen unix:/path")}
+	case len(from) > 0 && others == 0:
+		return usageError{errors.New("--proxy-protocol with addresses means nothing when there are only unix sockets: say unix")}
 	}
 	return nil
 }

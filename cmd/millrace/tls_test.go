@@ -163,6 +163,9 @@ func TestTLSFlags(t *testing.T) {
 		"open bind":         {[]string{"--tls-listen=0.0.0.0:0", "--tls-cert=" + cert, "--tls-key=" + key}, exitFailure, "--insecure"},
 		"proxy":             {[]string{"--listen=127.0.0.1:0", "--proxy-protocol=x"}, exitUsage, "--proxy-protocol"},
 		"mapped proxy":      {[]string{"--listen=127.0.0.1:0", "--proxy-protocol=::ffff:10.0.0.1"}, exitUsage, "--proxy-protocol"},
+		"no unix socket":    {[]string{"--listen=127.0.0.1:0", "--proxy-protocol=unix"}, exitUsage, "unix socket"},
+		"no unix, XFF":      {[]string{"--listen=127.0.0.1:0", "--trusted-proxies=unix"}, exitUsage, "unix socket"},
+		"only unix sockets": {[]string{"--listen=unix:/tmp/none/s", "--proxy-protocol=10.0.0.1"}, exitUsage, "say unix"},
 		"mapped proxy, XFF": {[]string{"--listen=127.0.0.1:0", "--trusted-proxies=::ffff:10.0.0.0/104"}, exitUsage, "--trusted-proxies"},
 	} {
 		code, _, stderr := program(t, "", append([]string{"serve", "--admin="}, tt.args...)...)

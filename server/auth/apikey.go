@@ -77,7 +77,8 @@ type apiKey struct {
 //
 // Blank lines and lines that begin with '#' are skipped; the last day of a date is
 // still good. A file that its group or others may write is refused, as is one with
-// a repeated name or hash. No error quotes a hash.
+// a repeated name or hash, or whose last line has no line break: it may be half
+// written. No error quotes a hash.
 func LoadKeys(path string) (*Keys, error) {
 	k := &Keys{path: path, now: time.Now}
 	if _, err := k.Reload(); err != nil {
@@ -93,7 +94,7 @@ func (k *Keys) Len() int { return len(k.set.Load().byHash) }
 // when there is no file, the old keys stay. See reload.Watch.
 func (k *Keys) Reload() (changed bool, err error) {
 	// Others may read the hashes, but not add one.
-	text, sum, err := reload.File{What: "API keys", Path: k.path, Max: maxKeyFile, Forbidden: 0o022}.Read()
+	text, sum, err := reload.File{What: "API keys", Path: k.path, Max: maxKeyFile, Forbidden: 0o022}.ReadLines()
 	if err != nil {
 		return false, err
 	}

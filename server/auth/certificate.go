@@ -61,7 +61,7 @@ func NewCertificates(next Authenticator) *Certificates { return &Certificates{ne
 // -nameopt RFC2253). What holds white space stands in double quotes, all of it:
 // "subject:CN=agent 7,O=Example". The ID of the principal is "cert:" and the first
 // word. Blank lines and lines that begin with '#' are skipped. A file that its group
-// or others may write is refused.
+// or others may write is refused, and one whose last line has no line break.
 func LoadCertificates(path string, next Authenticator) (*Certificates, error) {
 	c := &Certificates{path: path, next: next}
 	if _, err := c.Reload(); err != nil {
@@ -76,7 +76,7 @@ func (c *Certificates) Reload() (changed bool, err error) {
 	if c.path == "" {
 		return false, nil
 	}
-	text, sum, err := reload.File{What: "names of certificates", Path: c.path, Max: maxNamesFile, Forbidden: 0o022}.Read()
+	text, sum, err := reload.File{What: "names of certificates", Path: c.path, Max: maxNamesFile, Forbidden: 0o022}.ReadLines()
 	if err != nil {
 		return false, err
 	}
@@ -189,7 +189,7 @@ func names(cert *x509.Certificate) func(yield func(certName) bool) {
 				return
 			}
 		}
-		if s := cert.Subject.String(); s != "" {
+		if s := subjectName(cert); s != "" {
 			yield(certName{"subject", s})
 		}
 	}

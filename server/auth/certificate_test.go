@@ -3,10 +3,12 @@ package auth
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +17,11 @@ import (
 // clientCert is a certificate with names of every kind that is wanted.
 func clientCert(t *testing.T, subject pkix.Name, uri, dns, email string) *x509.Certificate {
 	t.Helper()
-	c := &x509.Certificate{Subject: subject, NotAfter: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
+	raw, err := asn1.Marshal(subject.ToRDNSequence())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{RawSubject: raw, NotAfter: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
 	if uri != "" {
 		u, err := url.Parse(uri)
 		if err != nil {
@@ -101,7 +107,7 @@ third  "subject:CN=agent 7,O=Example\, Inc." scope=read
 			t.Error(err)
 		}
 		if got != tt.want {
-			t.Errorf("%v %v %v: %q, want %q", tt.cert.URIs, tt.cert.DNSNames, tt.cert.Subject, got, tt.want)
+			t.Errorf("%v %v %v: %q, want %q", tt.cert.URIs, tt.cert.DNSNames, subjectName(tt.cert), got, tt.want)
 		}
 	}
 	first, _ := c.Recall(nil, both)
@@ -124,7 +130,7 @@ third  "subject:CN=agent 7,O=Example\, Inc." scope=read
 	if _, err := c.Reload(); err != nil || !c.Revoked(first) {
 		t.Errorf("a principal keeps scopes that were taken away: %v", err)
 	}
-	if err := os.WriteFile(path, []byte("first"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("first\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if changed, err := c.Reload(); changed || err == nil || c.set.Load().find(both) == nil {
@@ -157,18 +163,65 @@ func TestCertificatesFileErrors(t *testing.T) {
 	}
 	all := b.String()
 	last := strings.LastIndexByte(strings.TrimSpace(all), '\n')
-	if _, err := LoadCertificates(keyFile(t, all[:last]), nil); err != nil {
+	if _, err := LoadCertificates(keyFile(t, all[:last+1]), nil); err != nil {
 		t.Errorf("%d names: %v", maxNames, err)
 	}
 	if _, err := LoadCertificates(keyFile(t, all), nil); err == nil || !strings.Contains(err.Error(), "more than 10000 names") {
 		t.Errorf("one more: %v", err)
 	}
-	path := keyFile(t, "a dns:c")
+	if _, err := LoadCertificates(rawFile(t, "a dns:c.example"), nil); err == nil || !strings.Contains(err.Error(), "no line break") {
+		t.Errorf("half a line: %v", err)
+	}
+	path := keyFile(t, "a dns:c\n")
 	if err := os.Chmod(path, 0o620); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := LoadCertificates(path, nil); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a file that others may write: %v", err)
+	}
+}
+
+// TestSubjectName: two subjects have one name only if they are the same, and it is the
+// one that openssl x509 -nameopt RFC2253,-esc_msb,utf8 prints.
+func TestSubjectName(t *testing.T) {
+	oid := func(s string) asn1.ObjectIdentifier {
+		var id asn1.ObjectIdentifier
+		for _, n := range strings.Split(s, ".") {
+			i, err := strconv.Atoi(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			id = append(id, i)
+		}
+		return id
+	}
+	cn, o, mail, dc := oid("2.5.4.3"), oid("2.5.4.10"), oid("1.2.840.113549.1.9.1"), oid("0.9.2342.19200300.100.1.25")
+	for _, tt := range []struct {
+		rdns pkix.RDNSequence
+		want string
+	}{
+		{nil, ""},
+		{pkix.RDNSequence{{{Type: o, Value: "Example"}}, {{Type: cn, Value: "admin"}}}, "CN=admin,O=Example"},
+		{pkix.RDNSequence{{{Type: cn, Value: "admin"}}, {{Type: o, Value: "Example"}}}, "O=Example,CN=admin"},
+		{pkix.RDNSequence{{{Type: o, Value: "Example"}}, {{Type: cn, Value: "mallory"}}, {{Type: cn, Value: "admin"}}}, "CN=admin,CN=mallory,O=Example"},
+		{pkix.RDNSequence{{{Type: cn, Value: "admin"}, {Type: o, Value: "Example"}}}, "CN=admin+O=Example"},
+		{pkix.RDNSequence{{{Type: cn, Value: "admin,O=Example"}}}, `CN=admin\,O=Example`},
+		{pkix.RDNSequence{{{Type: cn, Value: "# a\\\"+;<> "}}}, `CN=\# a\\\"\+\;\<\>\ `},
+		{pkix.RDNSequence{{{Type: cn, Value: "a\nb\x7f"}}}, `CN=a\0Ab\7F`},
+		{pkix.RDNSequence{{{Type: cn, Value: "Grüße"}}}, "CN=Grüße"},
+		{pkix.RDNSequence{{{Type: dc, Value: "com"}}, {{Type: dc, Value: "example"}}, {{Type: mail, Value: "a@b.c"}}}, "emailAddress=a@b.c,DC=example,DC=com"},
+		{pkix.RDNSequence{{{Type: oid("1.2.3"), Value: "x"}}}, "1.2.3=#130178"},
+	} {
+		raw, err := asn1.Marshal(tt.rdns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := subjectName(&x509.Certificate{RawSubject: raw}); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.rdns, got, tt.want)
+		}
+	}
+	if got := subjectName(&x509.Certificate{RawSubject: []byte("junk")}); got != "" {
+		t.Errorf("junk: %q", got)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -25,13 +26,24 @@ type File struct {
 	Forbidden fs.FileMode
 }
 
+// ReadLines is Read for a file in which every line counts by itself: when the last one
+// has no line break, it is still being written, and what is missing may matter.
+func (f File) ReadLines() (text []byte, sum Sum, err error) {
+	text, sum, err = f.Read()
+	if err == nil && len(text) > 0 && text[len(text)-1] != '\n' {
+		return nil, sum, fmt.Errorf("%s: the last line of %s has no line break: is it being written?", f.What, f.Path)
+	}
+	return text, sum, err
+}
+
 // Sum tells one content of a file from another. The time of a file does not: it may
 // stand still, or go back.
 type Sum [sha256.Size]byte
 
 // Read returns what is in the file. No error quotes it. Any goroutine.
 func (f File) Read() (text []byte, sum Sum, err error) {
-	file, err := os.Open(f.Path)
+	// Not to wait for who may write into a FIFO.
+	file, err := os.OpenFile(f.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, sum, fmt.Errorf("%s: %w", f.What, err)
 	}
@@ -40,6 +52,9 @@ func (f File) Read() (text []byte, sum Sum, err error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, sum, fmt.Errorf("%s: %w", f.What, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, sum, fmt.Errorf("%s: %s is no regular file", f.What, f.Path)
 	}
 	if mode := info.Mode().Perm(); mode&f.Forbidden != 0 {
 		return nil, sum, fmt.Errorf("%s: %s has mode %#o, open to other users: run chmod %o %s",

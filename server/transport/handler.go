@@ -271,9 +271,8 @@ func (p *peer) begin(r *http1.Request) *httpStream {
 // dispatch hands a request up.
 func (h *Handler) dispatch(p *peer, s *httpStream, r *http1.Request, kind Kind) {
 	p.fillHeader(r)
-	// The certificate is not known when the connection is opened.
-	if remote, cert := p.client(r), p.conn.PeerCertificate(); remote != p.link.Remote || cert != p.link.Certificate {
-		p.relink(&Link{Protocol: HTTP, Remote: remote, Certificate: cert})
+	if remote := p.client(r); remote != p.link.Remote {
+		p.relink(&Link{Protocol: HTTP, Remote: remote})
 	}
 	p.handUp(kind, r.Body, s, s)
 }
@@ -301,6 +300,7 @@ func (p *peer) fillHeader(r *http1.Request) {
 		p.header = new(Header)
 	}
 	*p.header = Header{
+		Certificate:     p.conn.PeerCertificate(),
 		Authorization:   r.Known(http1.HeaderAuthorization),
 		Origin:          r.Known(http1.HeaderOrigin),
 		UserAgent:       r.Known(http1.HeaderUserAgent),

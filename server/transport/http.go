@@ -332,7 +332,9 @@ func (s *httpStream) appendCommon(dst []byte) []byte {
 	dst = http1.AppendField(dst, "Date", s.conn.Date())
 	if len(s.cors) > 0 {
 		dst = http1.AppendField(dst, "Access-Control-Allow-Origin", string(s.cors))
-		dst = append(dst, "Access-Control-Expose-Headers: Mcp-Session-Id, Retry-After, WWW-Authenticate\r\nVary: Origin\r\n"...)
+		dst = append(dst, "Access-Control-Expose-Headers: Mcp-Session-Id, Retry-After, WWW-Authenticate\r\nVary: Origin\r\n"+
+			// A browser must take the answer for what it says it is, whatever is in it.
+			"X-Content-Type-Options: nosniff\r\n"...)
 	}
 	switch {
 	case !s.keep || s.conn.Draining():

@@ -106,7 +106,7 @@ func TestAccepted(t *testing.T) {
 		{"only events", post(jsonType, "Accept: text/event-stream"), streamHead + pongEvent + lastChunk, "message " + ping},
 		{"query is ignored", string(looptest.Request("POST", "/mcp?a=b", ping, jsonType)), pongAnswer, "message " + ping},
 		{"same origin", post(jsonType, "Origin: http://localhost"), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 36\r\n" +
-			"Access-Control-Allow-Origin: http://localhost\r\nAccess-Control-Expose-Headers: Mcp-Session-Id, Retry-After, WWW-Authenticate\r\nVary: Origin\r\n\r\n" + pong, "message " + ping},
+			"Access-Control-Allow-Origin: http://localhost\r\nAccess-Control-Expose-Headers: Mcp-Session-Id, Retry-After, WWW-Authenticate\r\nVary: Origin\r\nX-Content-Type-Options: nosniff\r\n\r\n" + pong, "message " + ping},
 		{"same-site fetch", post(jsonType, "Sec-Fetch-Site: same-origin"), pongAnswer, "message " + ping},
 		{"delete", string(looptest.Request("DELETE", "/mcp", "")), pongAnswer, "delete "},
 		{"close", post(jsonType, "Connection: close"), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 36\r\nConnection: close\r\n\r\n" + pong, "message " + ping},

@@ -69,7 +69,7 @@ func (h *Handler) openSSE(p *peer, s *httpStream, r *http1.Request) {
 		return
 	}
 	e := &sseSession{host: h, id: h.newID(), get: s}
-	e.link = &Link{Protocol: SSE, Remote: p.client(r), Certificate: p.conn.PeerCertificate(), Send: e.send, Close: func(uint16, string) { e.end(p) }}
+	e.link = &Link{Protocol: SSE, Remote: p.client(r), Send: e.send, Close: func(uint16, string) { e.end(p) }}
 	s.session, p.sse = e, e
 	p.fillHeader(r)
 	p.relink(e.link)

@@ -62,7 +62,7 @@ func (h *HTTPHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.flush()
 		return
 	}
-	s.link = &Link{ID: h.ids.Add(1), Protocol: HTTP, Remote: h.client(r), Certificate: netCertificate(r), Close: func(uint16, string) { s.abort() }}
+	s.link = &Link{ID: h.ids.Add(1), Protocol: HTTP, Remote: h.client(r), Close: func(uint16, string) { s.abort() }}
 	h.up.Opened(s.link)
 	defer h.leave(s)
 	if !h.enter(s) {
@@ -74,7 +74,7 @@ func (h *HTTPHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.flush()
 		return
 	}
-	req := &Request{Kind: kind, Link: s.link, Header: netHeader(r.Header), Body: s.body.B, origin: s}
+	req := &Request{Kind: kind, Link: s.link, Header: netHeader(r), Body: s.body.B, origin: s}
 	h.up.Dispatch(req, s)
 	s.serve(r.Context())
 }
@@ -328,8 +328,10 @@ func repeated(h http.Header) string {
 	return ""
 }
 
-func netHeader(h http.Header) *Header {
+func netHeader(r *http.Request) *Header {
+	h := r.Header
 	return &Header{
+		Certificate:     netCertificate(r),
 		Authorization:   field(h, "Authorization"),
 		Origin:          field(h, "Origin"),
 		UserAgent:       field(h, "User-Agent"),

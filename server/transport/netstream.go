@@ -336,6 +336,7 @@ func (s *netStream) common(sessionID string) {
 		h.Set("Access-Control-Allow-Origin", s.cors)
 		h.Set("Access-Control-Expose-Headers", "Mcp-Session-Id, Retry-After, WWW-Authenticate")
 		h.Add("Vary", "Origin")
+		h.Set("X-Content-Type-Options", "nosniff")
 	}
 }
 

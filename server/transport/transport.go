@@ -54,6 +54,9 @@ type Header struct {
 	Method          []byte // Mcp-Method
 	Name            []byte // Mcp-Name
 	LastEventID     []byte // Last-Event-ID
+	// Certificate is what the peer has proved to be on TLS, on the connection that the
+	// request came in on; nil if it has not. It may be that of a proxy.
+	Certificate *x509.Certificate
 	// Params are the Mcp-Param-<name> fields; nil where there is no HTTP header.
 	Params Params
 }
@@ -150,9 +153,6 @@ type Link struct {
 	Protocol Protocol
 	// Remote is the client's address, after trusted proxies. Empty on stdio.
 	Remote string
-	// Certificate is what the client has proved to be on TLS; nil if it has not. It
-	// is that of whoever has made the connection, which may be a proxy.
-	Certificate *x509.Certificate
 	// State is the gate's own; the transport only keeps it. It is set in
 	// Dispatcher.Opened and never changed.
 	State any

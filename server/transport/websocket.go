@@ -63,7 +63,7 @@ func (h *Handler) upgrade(p *peer, s *httpStream, r *http1.Request) {
 	}
 	// From here on the link is that of a WebSocket: a refusal ends the connection.
 	p.ws = newWSPeer(p.conn)
-	p.relink(&Link{Protocol: WebSocket, Remote: p.client(r), Certificate: p.conn.PeerCertificate(), Send: p.ws.sendMessage})
+	p.relink(&Link{Protocol: WebSocket, Remote: p.client(r), Send: p.ws.sendMessage})
 	p.handUp(Upgrade, nil, s, s)
 }
 
