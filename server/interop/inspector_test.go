@@ -110,13 +110,19 @@ func wantTexts(t *testing.T, what string, out []byte, want ...string) {
 // its catalog; both are temporary here.
 func inspect(t *testing.T, result any, url, era string, args ...string) {
 	t.Helper()
+	inspectWith(t, nil, result, url, era, args...)
+}
+
+// inspectWith is inspect with more variables of the environment.
+func inspectWith(t *testing.T, more []string, result any, url, era string, args ...string) {
+	t.Helper()
 	home := t.TempDir()
 	env := []string{"HOME=" + home, "MCP_CATALOG_PATH=" + filepath.Join(home, "catalog.json")}
 	args = append([]string{
 		modules + "/@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli", url,
 		"--transport", "http", "--protocol-era", era,
 	}, args...)
-	out := runNode(t, env, args...)
+	out := runNode(t, append(env, more...), args...)
 	if err := json.Unmarshal(out, result); err != nil {
 		t.Errorf("output of the inspector: %v\n%s", err, out)
 	}
