@@ -69,9 +69,9 @@ func slowRequests(ctx context.Context, o *options, p *daemon.Process, r *Report)
 	base.report(r, "before")
 	during.report(r, "slow requests")
 	d.faults.check(r, "slow requests: nothing unexpected")
-	r.promise("R5", "slow requests", true, d.closed.Load() == int64(n) && longest <= dribbleTime, "all given up within 12 s",
+	r.promise("R6", "slow requests", true, d.closed.Load() == int64(n) && longest <= dribbleTime, "all given up within 12 s",
 		"%d of %d given up, the last after %.2f s", d.closed.Load(), n, longest.Seconds())
-	compareP99(r, "R5", "p99 of others meanwhile", !o.noGate, base, during)
+	compareP99(r, "R6", "p99 of others meanwhile", !o.noGate, base, during)
 	return nil
 }
 

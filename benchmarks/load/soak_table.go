@@ -14,7 +14,7 @@ import (
 	"millrace/benchmarks/report"
 )
 
-// What R10 and R11 promise.
+// What R11 promises.
 const (
 	mostGrowthShare = 0.01    // of the resident memory, in an hour
 	mostGrowth      = 5 << 20 // bytes in an hour
@@ -86,7 +86,7 @@ func (t *soakTable) judge(r *Report, judged bool) {
 	r.figure("standard error of the slope", deviation/(1<<20), "MiB/h")
 	// A slope that noise alone could make is no leak: the smallest slope that the rows allow is what must be over 1 %.
 	ok := share-2*deviation/mean(rss) <= mostGrowthShare && slope < mostGrowth
-	r.promise("R10", "memory", judged, ok, "<= 1 %/h beyond two standard errors, and < 5 MiB/h",
+	r.promise("R11", "memory", judged, ok, "<= 1 %/h beyond two standard errors, and < 5 MiB/h",
 		"%+.2f %%/h, %+.2f MiB/h, standard error %.2f MiB/h", 100*share, slope/(1<<20), deviation/(1<<20))
 	grown := rows[len(rows)-1].rss - rows[0].rss
 	r.check("memory after the warm-up", grown < shortGrowth, "%+.1f MiB of at most %d", mebi(grown), shortGrowth>>20)
