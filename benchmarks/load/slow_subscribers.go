@@ -195,7 +195,9 @@ func slowSubscribers(ctx context.Context, o *options, p *daemon.Process, r *Repo
 	r.promise("R5", "healthy subscribers", true, events == want && want > 0, "get every event", "%d of %d", events, want)
 	r.promise("R5", "slow subscribers", true, s.faults.count() == 0 && s.answered.Load()+s.cut.Load() == int64(len(s.slow)),
 		"lose notifications alone, or are cut", "%d read on and missed no answer, %d were cut", s.answered.Load(), s.cut.Load())
-	r.promise("R5", "who takes nothing", !o.short, s.cut.Load() == int64(len(s.slow)), "is cut", "%d of %d were cut", s.cut.Load(), len(s.slow))
+	// The client of an event stream has nothing to send, and so may not learn of it while the kernel waits for room.
+	left := held.gauges.Connections - healthy - 1 // who asks for the flood
+	r.promise("R5", "who takes nothing", !o.short, left == 0, "is cut within 15 s", "%d of %d are connected after the flood", left, len(s.slow))
 	s.faults.check(r, "slow subscribers: nothing unexpected")
 	r.check("the flood was too much for them", counts["messagesdropped"] > 0 || s.cut.Load() > 0, "%.0f dropped, %d cut",
 		counts["messagesdropped"], s.cut.Load())
@@ -207,7 +209,7 @@ func slowSubscribers(ctx context.Context, o *options, p *daemon.Process, r *Repo
 // queues are still being filled in the second half: growth is not judged.
 func (s *slowRun) judgeMemory(r *Report, before, middle, held idleReading, most int64, long bool) {
 	n := int64(len(s.slow))
-	each := (held.heap - before.heap) / n
+	each := (max(middle.heap, held.heap) - before.heap) / n
 	r.promise("R5", "heap of a slow subscriber", true, each <= mostHeld, fmt.Sprintf("bounded: <= %d KiB", mostHeld>>10), "%d KiB", each>>10)
 	grown, bound := most-before.rss, n*mostPerSlow+baseGrowth
 	r.promise("R5", "memory", true, grown <= bound, fmt.Sprintf("bounded: <= %d MiB here", bound>>20),
