@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"millrace/server/mcp"
@@ -276,9 +277,10 @@ func (f *File) Delete(ctx context.Context, id string) error {
 }
 
 // All implements mcp.TaskStore. It yields every task that is there when the loop
-// begins and not deleted before its turn, as it is then; one record is in memory
-// at a time. The loop may use the store. Damaged tasks are left out; a task of a
-// newer version of the program is an error, after which the loop may go on.
+// begins and is not deleted long before its turn, as it was shortly before: a few are
+// read ahead. The loop may use the store. Damaged tasks are left
+// out; a task of a newer version of the program is an error, after which the loop may
+// go on.
 func (f *File) All(ctx context.Context) iter.Seq2[*mcp.TaskRecord, error] {
 	return func(yield func(*mcp.TaskRecord, error) bool) {
 		ids, err := f.list()
@@ -286,15 +288,55 @@ func (f *File) All(ctx context.Context) iter.Seq2[*mcp.TaskRecord, error] {
 			yield(nil, err)
 			return
 		}
-		for _, id := range ids {
-			r, err := f.Get(ctx, id)
-			if errors.Is(err, mcp.ErrTaskNotFound) {
+		found, stop := f.readAll(ctx, ids)
+		defer stop()
+		for t := range found {
+			if errors.Is(t.err, mcp.ErrTaskNotFound) {
 				continue
 			}
-			if !yield(r, err) || err != nil && (ctx.Err() != nil || errors.Is(err, ErrClosed)) {
+			if !yield(t.rec, t.err) || t.err != nil && (ctx.Err() != nil || errors.Is(t.err, ErrClosed)) {
 				return
 			}
 		}
+	}
+}
+
+// readers is how many records are read at once: a start with thousands of tasks waits
+// for nothing else.
+const readers = 4
+
+type foundTask struct {
+	rec *mcp.TaskRecord
+	err error
+}
+
+// readAll reads tasks, in no order. stop ends it and waits for its goroutines; it must
+// be called.
+func (f *File) readAll(ctx context.Context, ids []string) (found <-chan foundTask, stop func()) {
+	out, stopped := make(chan foundTask), make(chan struct{})
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(readers, len(ids)) {
+		wg.Go(func() {
+			for i := next.Add(1); i <= int64(len(ids)); i = next.Add(1) {
+				rec, err := f.Get(ctx, ids[i-1])
+				select {
+				case out <- foundTask{rec, err}:
+				case <-stopped:
+					return
+				}
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(out)
+		close(ended)
+	}()
+	return out, func() {
+		close(stopped)
+		<-ended
 	}
 }
 

@@ -423,8 +423,9 @@ func TestAllWhileChanging(t *testing.T) {
 			}
 		}
 	}
-	if ids, errs := all(t, f); len(ids) != 1 || errs != nil {
-		t.Errorf("%v, %v are left, want one", ids, errs)
+	// A few are read ahead, and yielded although they have been deleted since.
+	if ids, errs := all(t, f); len(ids) > 1 || errs != nil {
+		t.Errorf("%v, %v are left, want one at most", ids, errs)
 	}
 	for range f.All(t.Context()) {
 		break
