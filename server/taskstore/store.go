@@ -291,10 +291,14 @@ func (f *File) All(ctx context.Context) iter.Seq2[*mcp.TaskRecord, error] {
 		found, stop := f.readAll(ctx, ids)
 		defer stop()
 		for t := range found {
-			if errors.Is(t.err, mcp.ErrTaskNotFound) {
+			switch err := ctx.Err(); {
+			case err != nil:
+				yield(nil, err) // what was read ahead does not count any more
+				return
+			case errors.Is(t.err, mcp.ErrTaskNotFound):
 				continue
 			}
-			if !yield(t.rec, t.err) || t.err != nil && (ctx.Err() != nil || errors.Is(t.err, ErrClosed)) {
+			if !yield(t.rec, t.err) || errors.Is(t.err, ErrClosed) {
 				return
 			}
 		}
