@@ -20,6 +20,7 @@
 package taskstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -291,18 +292,28 @@ func (f *File) All(ctx context.Context) iter.Seq2[*mcp.TaskRecord, error] {
 		found, stop := f.readAll(ctx, ids)
 		defer stop()
 		for t := range found {
-			switch err := ctx.Err(); {
+			switch err := cmp.Or(ctx.Err(), f.usable()); {
 			case err != nil:
 				yield(nil, err) // what was read ahead does not count any more
 				return
 			case errors.Is(t.err, mcp.ErrTaskNotFound):
 				continue
 			}
-			if !yield(t.rec, t.err) || errors.Is(t.err, ErrClosed) {
+			if !yield(t.rec, t.err) {
 				return
 			}
 		}
 	}
+}
+
+// usable is ErrClosed when the store is closed.
+func (f *File) usable() error {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.closed {
+		return ErrClosed
+	}
+	return nil
 }
 
 // readers is how many records are read at once: a start with thousands of tasks waits
