@@ -20,8 +20,11 @@ type question struct {
 	notified int
 }
 
+// control is a character that the server takes out of what tools say (docs/security.md, TOOL-3).
+const control = "\x01"
+
 // alphabet makes texts that test escaping and UTF-8 on the way there and back.
-var alphabet = []string{"a", "b", "c", "lorem ", "ipsum ", "0", "\"", "\\", "\n", "\t", "/", "<", "é", "水", "😀", "\u2028", "\x01"}
+var alphabet = []string{"a", "b", "c", "lorem ", "ipsum ", "0", "\"", "\\", "\n", "\t", "/", "<", "é", "水", "😀", "\u2028", control}
 
 // ask makes q a random question: mostly echo, often add, seldom a sleep with progress.
 func (q *question) ask(r *rand.Rand, era client.Era, id int64) {
@@ -50,7 +53,7 @@ func randomText(r *rand.Rand) string {
 
 func (q *question) askEcho(era client.Era, id int64, text string) {
 	q.reset(era, id, "echo")
-	q.text = text
+	q.text = strings.ReplaceAll(text, control, "")
 	q.Args = append(client.AppendString(append(q.Args, `{"text":`...), text), '}')
 }
 
