@@ -146,8 +146,8 @@ conformance: ## the official conformance suite against cmd/everything (needs npm
 load: ts-peer ## load, drain and descriptor tests at full size, by hand (minutes)
 	cd benchmarks && $(GO) test ./... && $(GO) run ./load churn,rate,drain,fdlimit
 
-resilience: ## idle, slow and hostile clients, overload, kill -9, at full size (5 minutes); slowhttptest where it is installed
-	cd benchmarks && $(GO) run ./load idle,atlimit,slow,overload,badtokens,kill
+resilience: ## bad clients, overload, kill -9, rolling restarts, at full size (6 minutes); needs haproxy; slowhttptest where it is installed
+	cd benchmarks && $(GO) run ./load idle,atlimit,slow,overload,badtokens,kill,rolling
 
 soak: ## half of the load that can be served, with faults, for an hour (SOAK=60m); writes benchmarks/results/soak.md
 	cd benchmarks && $(GO) run ./load soak --duration $(SOAK) --out results/soak.md

@@ -41,26 +41,38 @@ type subscriber struct {
 	told   chan struct{} // one for each event, for those who wait
 }
 
+// listenID is the id of every request for a subscription here.
+const listenID = 1
+
+// listenRequest asks for the given notifications.
+func listenRequest(notifications string) []byte {
+	body := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"subscriptions/listen","params":{"notifications":{%s},`, listenID, notifications)
+	return append(client.AppendMeta(body, client.Modern, false, 0), "}}"...)
+}
+
 // subscribe opens a subscription and reads up to its acknowledgement.
 func subscribe(ctx context.Context, addr, path string, webSocket bool, uris string) (*subscriber, error) {
-	body := []byte(`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":[` + uris + `]},`)
-	body = append(client.AppendMeta(body, client.Modern, false, 0), "}}"...)
-	s := &subscriber{told: make(chan struct{}, 64)}
-	if webSocket {
-		ws, err := dialWS(ctx, addr, path, client.Modern)
-		if err != nil {
-			return nil, err
-		}
-		s.ws = ws
-		return s, errors.Join(ws.SetDeadline(time.Now().Add(answerTime)), ws.Write(body), s.acknowledged(ws.receive))
+	notifications := `"resourceSubscriptions":[` + uris + `]`
+	if !webSocket {
+		return listen(ctx, addr, path, notifications)
 	}
-	s.http = &httpPeer{addr: addr, path: path, era: client.Modern}
+	ws, err := dialWS(ctx, addr, path, client.Modern)
+	if err != nil {
+		return nil, err
+	}
+	s := &subscriber{ws: ws, told: make(chan struct{}, 64)}
+	return s, errors.Join(ws.SetDeadline(time.Now().Add(answerTime)), ws.Write(listenRequest(notifications)), s.acknowledged(ws.receive))
+}
+
+// listen opens a subscription over HTTP and reads the head of its event stream.
+func listen(ctx context.Context, addr, path, notifications string) (*subscriber, error) {
+	s := &subscriber{http: &httpPeer{addr: addr, path: path, era: client.Modern}, told: make(chan struct{}, 64)}
 	if err := s.http.connect(ctx); err != nil {
 		return nil, err
 	}
 	r := s.http.request("POST")
 	r.RPC = "subscriptions/listen"
-	if err := s.http.write(r, body); err != nil {
+	if err := s.http.write(r, listenRequest(notifications)); err != nil {
 		return s, err
 	}
 	var err error
@@ -68,6 +80,32 @@ func subscribe(ctx context.Context, addr, path string, webSocket bool, uris stri
 		err = fmt.Errorf("status %d, event stream %v", s.head.Status, s.head.EventStream)
 	}
 	return s, err
+}
+
+// readToAnswer reads an event stream to its last chunk, before which the answer must come that ends the subscription.
+func (s *subscriber) readToAnswer(deadline time.Time) error {
+	if err := s.http.conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	answered := false
+	a := &s.http.answer
+	err := s.http.conn.ReadEvents(s.head, func(e client.Event) error {
+		if err := parseMessage(a, e.Data); err != nil {
+			return err
+		}
+		if len(a.Method) > 0 && !answered {
+			return s.event(string(a.Method))
+		}
+		if answered || !a.HasID || a.ID != listenID || a.Failed {
+			return fmt.Errorf("unexpected message %.200s", e.Data)
+		}
+		answered = true
+		return nil
+	})
+	if err == nil && !answered {
+		err = errors.New("the event stream ended without its answer")
+	}
+	return err
 }
 
 func (s *subscriber) acknowledged(receive func() ([]byte, error)) error {
