@@ -360,13 +360,16 @@ func (s *Server) appendFailure(dst []byte, c *Call, what string) []byte {
 // logPanic says where a handler panicked. The value of the panic is left out
 // unless the runtime made it: it may hold arguments of the call.
 func (s *Server) logPanic(ctx context.Context, c *Call, r any) {
-	err, ok := r.(runtime.Error)
-	what := "a value that may hold arguments"
-	if ok {
-		what = err.Error()
-	}
-	attrs := append(c.attrs(nil), slog.String("panic", what), slog.String("stack", string(debug.Stack())))
+	attrs := append(c.attrs(nil), slog.String("panic", panicText(r)), slog.String("stack", string(debug.Stack())))
 	s.log.LogAttrs(ctx, slog.LevelError, "mcp: a handler panicked", attrs...)
+}
+
+// panicText is what may be logged of a panic.
+func panicText(r any) string {
+	if err, ok := r.(runtime.Error); ok {
+		return err.Error()
+	}
+	return "a value that may hold arguments"
 }
 
 // Notified handles c, a client's notification other than

@@ -175,10 +175,10 @@ func NewServer(impl *Implementation, options *ServerOptions) *Server {
 			s.opts.PageSize, s.opts.ListTTL, s.opts.InputTimeout, s.opts.MaxTasks, s.opts.MaxRunningTasks, s.opts.MaxSubscriptions))
 	}
 	s.opts.setDefaults()
-	s.tasks = newTaskTable(s, s.opts.TaskStore)
 	if s.log = s.opts.Logger; s.log == nil {
 		s.log = slog.Default()
 	}
+	s.tasks = newTaskTable(s, s.opts.TaskStore)
 	short := &Implementation{Name: impl.Name, Title: impl.Title, Version: impl.Version}
 	s.fullHead, s.head = resultHead("complete", impl), resultHead("complete", short)
 	s.inputHead, s.taskHead = resultHead("input_required", short), resultHead("task", short)

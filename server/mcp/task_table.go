@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -46,10 +48,46 @@ type lostTask struct {
 func newTaskTable(s *Server, store TaskStore) *taskTable {
 	if store == nil {
 		store = &memoryTasks{records: make(map[string]TaskRecord)}
+	} else {
+		store = &guardedStore{store, s.log}
 	}
 	return &taskTable{
 		server: s, store: store,
 		running: make(map[string]*taskRun), lost: make(map[string]lostTask), stored: make(map[string]storedTask), count: make(map[string]int),
+	}
+}
+
+// guardedStore makes an error of a panic in a store. It is called on goroutines that
+// nobody else guards: of the sweep, and of the end of a drain.
+type guardedStore struct {
+	TaskStore
+	log *slog.Logger
+}
+
+// Put implements TaskStore.
+func (s *guardedStore) Put(ctx context.Context, r *TaskRecord) (err error) {
+	defer s.recovered("Put", &err)
+	return s.TaskStore.Put(ctx, r)
+}
+
+// Get implements TaskStore.
+func (s *guardedStore) Get(ctx context.Context, id string) (r *TaskRecord, err error) {
+	defer s.recovered("Get", &err)
+	return s.TaskStore.Get(ctx, id)
+}
+
+// Delete implements TaskStore.
+func (s *guardedStore) Delete(ctx context.Context, id string) (err error) {
+	defer s.recovered("Delete", &err)
+	return s.TaskStore.Delete(ctx, id)
+}
+
+var errStorePanicked = errors.New("the task store failed because of an internal error")
+
+func (s *guardedStore) recovered(method string, err *error) {
+	if v := recover(); v != nil {
+		s.log.Error("mcp: the task store panicked", "method", method, "panic", panicText(v), "stack", string(debug.Stack()))
+		*err = errStorePanicked
 	}
 }
 
