@@ -99,7 +99,11 @@ func (p *procsState) leave(now time.Time) {
 
 // sweep takes the additional ones away when they are not used any more.
 func (p *procsState) sweep(now time.Time) {
-	if p.raised.Load() && p.computing.Load() == 0 && now.Sub(time.Unix(0, p.last.Load())) >= procsRest {
+	if !p.raised.Load() || p.computing.Load() > 0 {
+		return
+	}
+	// A clock that was set back must not make the rest much longer. now may be a little before last.
+	if rest := now.Sub(time.Unix(0, p.last.Load())); rest >= procsRest || rest < -procsRest {
 		p.raise(false)
 	}
 }

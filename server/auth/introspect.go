@@ -125,8 +125,10 @@ func (v *Introspection) Revoked(p *Principal) bool {
 	if !ok || q.by != v {
 		return false
 	}
-	now := v.now()
-	if last := q.asked.Load(); now.UnixNano()-last >= int64(askAgain) && q.asked.CompareAndSwap(last, now.UnixNano()) {
+	last := q.asked.Load()
+	now := v.now().UnixNano() // after last was read: it is before last when the clock was set back alone
+	due := now-last >= int64(askAgain) || now < last
+	if due && q.asked.CompareAndSwap(last, now) {
 		go q.ask(p)
 	}
 	return q.over.Load()
