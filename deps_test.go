@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"pool/buffer":          {},
 	"loop":                 {"codec/http1", "codec/proxy", "codec/websocket", "pool/buffer"},
 	"loop/looptest":        {"loop", "codec/http1", "codec/websocket", "pool/buffer"},
+	"loop/looptest/clock":  {},
 	"server/reload":        {},
 	"server/cert":          {"server/reload"},
 	"server/cert/certtest": {},
