@@ -222,6 +222,9 @@ func (l *loopState) startDrain() {
 			if c.introduced {
 				l.handler.Drain(c)
 			}
+			if c.mode == modeHTTP {
+				c.times.active = l.at // drainQuiet begins now, however long it has been idle
+			}
 			c.rearm()
 			l.markDirty(c)
 		})

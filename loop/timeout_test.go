@@ -297,23 +297,26 @@ func TestAlarm(t *testing.T) {
 }
 
 func TestDrainIdle(t *testing.T) {
-	r := newRig(t, loop.Config{}, nil)
-	r.Feed(looptest.Request("GET", "/", ""))
-	r.Output()
-	r.Advance(300 * time.Millisecond)
-	r.Drain()
-	r.ends(700*time.Millisecond, r.finSent) // a second after the last byte
-	r.ends(time.Second, r.isGone)
-	r.wantEvents("opened", "request GET / ", "drain", "closed <nil>")
+	for _, idle := range []time.Duration{300 * time.Millisecond, 30 * time.Second} {
+		r := newRig(t, loop.Config{}, nil)
+		r.Feed(looptest.Request("GET", "/", ""))
+		r.Output()
+		r.Advance(idle)
+		r.Drain()
+		r.ends(time.Second, r.finSent)
+		r.ends(time.Second, r.isGone)
+		r.wantEvents("opened", "request GET / ", "drain", "closed <nil>")
 
-	r = newRig(t, loop.Config{}, nil)
-	r.Drain()
-	r.Advance(500 * time.Millisecond)
-	r.Feed(looptest.Request("GET", "/", "")) // was on its way
-	if got := r.responses(); len(got) != 1 || got[0].Header["connection"] != "close" {
-		t.Errorf("answered with %+v", got)
+		r = newRig(t, loop.Config{}, nil)
+		r.Advance(idle)
+		r.Drain()
+		r.Advance(500 * time.Millisecond)
+		r.Feed(looptest.Request("GET", "/", "")) // was on its way
+		if got := r.responses(); len(got) != 1 || got[0].Header["connection"] != "close" {
+			t.Errorf("idle for %v: answered with %+v", idle, got)
+		}
+		r.wantState(true, false)
 	}
-	r.wantState(true, false)
 }
 
 func TestDrainBusy(t *testing.T) {

@@ -125,7 +125,8 @@ const (
 
 // drainQuiet is how long an idle HTTP connection lives on while the engine
 // drains: a request that is on its way is still answered, with
-// "Connection: close", instead of being lost.
+// "Connection: close", instead of being lost. A proxy that keeps connections may
+// send one on any of them until its health check tells it not to.
 const drainQuiet = time.Second
 
 // limit is the deadline that the connection's state puts on the peer.
