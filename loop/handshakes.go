@@ -80,12 +80,15 @@ func (l *loopState) giveWay() {
 	}
 }
 
-// leave forgets a connection that has ended, or whose handshake is over.
-func (h *handshakes) leave(c *Conn) {
+// done forgets a handshake that is over, or whose connection has ended.
+func (h *handshakes) done(c *Conn) {
 	if i := slices.Index(h.running, c); i >= 0 {
 		h.running = slices.Delete(h.running, i, i+1)
-		return
 	}
+}
+
+// left takes note that a connection that waits has ended.
+func (h *handshakes) left() {
 	h.gone++
 	if h.gone > 64 && h.gone > len(h.waiting)/2 {
 		h.waiting = slices.DeleteFunc(h.waiting, func(c *Conn) bool { return c.gone.Load() })

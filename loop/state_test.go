@@ -22,9 +22,6 @@ func (silent) Closed(*Conn, error)           {}
 // Queued is what is counted against Config.MaxQueued, for tests from outside.
 func Queued(c *Conn) int64 { return c.queued.Load() }
 
-// Waiting is how many connections wait for a place to begin their handshake.
-func Waiting(m *Memory) int { return len(m.loop.handshakes.waiting) }
-
 // TestLostWakeUp: when waking a loop fails, its next tick delivers.
 func TestLostWakeUp(t *testing.T) {
 	m := NewMemory(Config{}, silent{})

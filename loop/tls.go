@@ -172,7 +172,7 @@ func (c *Conn) sendHandshake() {
 
 // shaken goes on when the handshake is over.
 func (c *Conn) shaken(err error) {
-	c.loop.handshakes.leave(c)
+	c.loop.handshakes.done(c)
 	defer c.loop.nextHandshakes()
 	c.sendHandshake() // the last flight, or the alert that says why not
 	if c.mode != modeHandshake || c.aborted {
@@ -211,10 +211,10 @@ func (c *Conn) endHandshake() {
 	switch {
 	case s.wire.settled: // it was over
 	case s.conn != nil:
-		c.loop.handshakes.leave(c)
+		c.loop.handshakes.done(c)
 		s.wire.fail(net.ErrClosed)
 	case s.began != 0:
-		c.loop.handshakes.leave(c)
+		c.loop.handshakes.left()
 	}
 }
 

@@ -319,7 +319,7 @@ func (t *taskRun) pose(ctx context.Context, questions InputRequestMap) (answers 
 	})
 	switch {
 	case err != nil:
-		return nil, waiting, fmt.Errorf("storing the task: %w", err)
+		return nil, waiting, t.server.tasks.notStored(err)
 	case answers == nil: // the task is over, and its context ends
 		return nil, nil, context.Canceled
 	}

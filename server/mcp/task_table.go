@@ -91,6 +91,18 @@ func (s *guardedStore) recovered(method string, err *error) {
 	}
 }
 
+// storeError is what a client is told when a store fails: what a store says may name
+// paths and addresses of the server.
+type storeError struct{ err error }
+
+func (e storeError) Error() string { return "the task could not be stored" }
+func (e storeError) Unwrap() error { return e.err }
+
+func (tt *taskTable) notStored(err error) error {
+	tt.server.log.Error("mcp: a task could not be stored", "err", err)
+	return storeError{err}
+}
+
 // RecoverTasks takes over what the TaskStore holds from an earlier process:
 // tasks that were working then have failed. The host calls it before it serves.
 func (s *Server) RecoverTasks(ctx context.Context) error {
@@ -263,7 +275,7 @@ func (tt *taskTable) start(t *taskRun) error {
 	if err := t.create(); err != nil {
 		tt.left(t)
 		tt.forget(t.id)
-		return fmt.Errorf("storing the task: %w", err)
+		return tt.notStored(err)
 	}
 	return nil
 }

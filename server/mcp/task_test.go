@@ -669,7 +669,7 @@ func TestTaskStoreFails(t *testing.T) {
 		})
 		all := func(string, *TaskRecord) bool { return true }
 		store.set(all)
-		if out := c.ask("tools/call", job); !strings.Contains(out, `"code":-32603,"message":"storing the task: the store is broken"`) {
+		if out := c.ask("tools/call", job); !strings.Contains(out, `"code":-32603,"message":"the task could not be stored"`) {
 			t.Errorf("at creation: %s", out)
 		}
 		if got := c.notifier.takeAnswers(); got != nil || len(c.s.tasks.stored)+len(c.s.tasks.running)+len(c.s.tasks.count) != 0 {
