@@ -25,6 +25,7 @@ type claims struct {
 	active                        bool      // of introspection
 	typ, tokenType                string    // as some issuers name the kind of a token
 	hasCodeHash, hasAccessTokHash bool      // an ID token has them
+	bound                         bool      // to a key that its holder must prove to have
 }
 
 // UnmarshalJSON implements json.Unmarshaler. Names are taken as they are: for
@@ -42,6 +43,8 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 			c.hasCodeHash = true
 		case "at_hash":
 			c.hasAccessTokHash = true
+		case "cnf":
+			c.bound = string(value) != "null"
 		}
 		if to := into[name]; to != nil {
 			return json.Unmarshal(value, to)
@@ -136,6 +139,10 @@ func (c *claims) principal(issuer string, aud audience, now time.Time) (*Princip
 		return nil, invalid("it was issued in the future")
 	case isOtherToken(c.typ) || isOtherToken(c.tokenType):
 		return nil, invalid("it is no access token")
+	case c.bound:
+		// Who has stolen it could show it as well: neither DPoP (RFC 9449) nor
+		// certificates (RFC 8705) are asked for here.
+		return nil, invalid("it is bound to a key, which a bearer token cannot prove")
 	case c.hasCodeHash || c.hasAccessTokHash:
 		return nil, invalid("it is an ID token")
 	case c.Subject == "" || len(c.Subject) > maxSubject:

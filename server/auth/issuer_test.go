@@ -186,6 +186,8 @@ func badClaims() map[string]map[string]any {
 		"expired":                {"exp": now.Add(-61 * time.Second).Unix()},
 		"not yet":                {"nbf": now.Add(90 * time.Second).Unix()},
 		"issued in the future":   {"iat": now.Add(90 * time.Second).Unix()},
+		"bound to a key":         {"cnf": map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}},
+		"bound to a certificate": {"cnf": map[string]any{"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}},
 		"no subject":             {"sub": nil},
 		"long subject":           {"sub": string(make([]byte, 256))},
 	}
@@ -201,6 +203,7 @@ func goodClaims() map[string]map[string]any {
 		"expired just now":     {"exp": now.Add(-30 * time.Second).Unix()},
 		"clock ahead":          {"nbf": now.Add(30 * time.Second).Unix(), "iat": now.Add(30 * time.Second).Unix()},
 		"no nbf, no iat":       {"nbf": nil, "iat": nil},
+		"bound to nothing":     {"cnf": nil},
 		"fraction":             {"exp": float64(now.Add(time.Hour).Unix()) + 0.5},
 	}
 }
