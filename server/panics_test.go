@@ -270,7 +270,7 @@ func TestPanics(t *testing.T) {
 		{"TaskStore.Put", func(p *program) { p.opts.TaskStore = &panickyStore{put: p.off} },
 			func(p *program, r *runningServer) string {
 				return p.ask(r, "tools/call", "good_task", `"name":"good_task"`)
-			}, internal},
+			}, "could not be stored"},
 		{"TaskStore.Get", func(p *program) { p.opts.TaskStore = &panickyStore{get: p.off} },
 			func(p *program, r *runningServer) string { return p.ask(r, "tasks/get", "x", `"taskId":"x"`) }, internal},
 		{"TaskStore.Delete", func(p *program) { p.opts.TaskStore, p.opts.TaskTTL = &panickyStore{remove: p.off}, 1 },
