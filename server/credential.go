@@ -5,13 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/netip"
 	"runtime/debug"
 	"time"
 
 	"millrace/pool"
 	"millrace/server/auth"
-	"millrace/server/limit"
 	"millrace/server/transport"
 )
 
@@ -20,60 +18,43 @@ import (
 // shared connection queues up behind it, so that a cancellation never overtakes
 // the request it means. One worker reads the line of a connection, in order.
 func (g *gate) moveAway(in *inbound) {
+	wait := false
 	if in.who == nil && !in.judge() {
-		in.overloaded(errJudging)
-		return
+		if wait = g.room.enter(in); !wait {
+			in.overloaded(errJudging)
+			return
+		}
 	}
 	if err := in.conn.depart(g.maxInFlight); err != nil {
-		in.judged()
+		if wait {
+			g.room.leave(in)
+		} else {
+			in.judged()
+		}
 		in.overloaded(err)
 		return
 	}
 	away := &inbound{gate: g, conn: in.conn, who: in.who, from: in.from, detached: true}
 	away.req, away.stream = in.req.Detach(true)
-	if !in.conn.lineUp(away) {
+	if wait {
+		g.room.add(away, time.Now())
+		g.nextStranger() // a place may have come free meanwhile
 		return
 	}
-	if err := g.pool.Submit(pool.Blocking, &in.conn.owner, lineReader{in.conn}); err != nil {
-		for in := in.conn.nextInLine(); in != nil; in = in.conn.nextInLine() {
+	g.line(away)
+}
+
+// line gives a request to the reader of its connection's line.
+func (g *gate) line(away *inbound) {
+	if !away.conn.lineUp(away) {
+		return
+	}
+	if err := g.pool.Submit(pool.Blocking, &away.conn.owner, lineReader{away.conn}); err != nil {
+		for in := away.conn.nextInLine(); in != nil; in = away.conn.nextInLine() {
 			in.judged()
 			in.overloaded(err)
 			in.conn.arrive()
 		}
-	}
-}
-
-// errJudging is why a request with an unknown credential is refused: others are
-// being looked at, which may wait for an issuer. They must not take the workers
-// that tools run on.
-var errJudging = errors.New("too many credentials to verify")
-
-// judge takes a place among the credentials that are being verified, of which one
-// address may have a quarter. It is false when there is none.
-func (in *inbound) judge() bool {
-	g := in.gate
-	if host, ok := limit.Host(in.conn.link.Remote); ok {
-		if !g.judgedFrom.Enter(host) {
-			return false
-		}
-		in.from = host
-	}
-	if g.judging.Add(1) > g.judges {
-		in.judged()
-		return false
-	}
-	return true
-}
-
-// judged makes room for another credential, if in has waited for its own.
-func (in *inbound) judged() {
-	if in.who != nil {
-		return
-	}
-	in.gate.judging.Add(-1)
-	if in.from.IsValid() {
-		in.gate.judgedFrom.Leave(in.from)
-		in.from = netip.Prefix{}
 	}
 }
 
@@ -107,6 +88,7 @@ func (in *inbound) Run() {
 	defer in.conn.arrive()
 	if in.who == nil {
 		who, err := func() (*auth.Principal, error) {
+			defer in.gate.nextStranger()
 			defer in.judged()
 			return in.gate.identify(in)
 		}()

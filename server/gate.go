@@ -35,6 +35,7 @@ type gate struct {
 	judges  int64        // most of them
 	// judgedFrom counts them by address.
 	judgedFrom *limit.Counter[netip.Prefix]
+	room       *waitingRoom // of those who find no place
 	resource   protectedResource
 	leases     leases
 	rates      *rates // nil: nothing is limited

@@ -370,6 +370,7 @@ func (r *runState) serve() {
 	g.pool = pool.New(pool.Config{CPUWorkers: cpus(), BlockingWorkers: r.cfg.Workers, Queue: r.cfg.Queue, Logger: r.log})
 	g.judges = max(1, int64(g.pool.Stats().Blocking.Limit)/8)
 	g.judgedFrom = limit.NewCounter[netip.Prefix](max(1, int(g.judges)/4))
+	g.room = newWaitingRoom()
 	g.calls.start()
 	r.cfg.MCP.LimitTasks(max(1, g.pool.Stats().Blocking.Limit/2))
 	r.cfg.MCP.ResumeTasks()
@@ -378,6 +379,9 @@ func (r *runState) serve() {
 		procs.sweep(now)
 		g.sweepLeases(now)
 	})
+	if s := r.cfg; s.Auth != nil {
+		r.every(waitingTime/8, g.sweepStrangers)
+	}
 	r.every(sweepLogsEvery, g.sweepLogs)
 	if r.memory.limit > 0 {
 		r.every(memoryLook, r.memory.look)

@@ -45,9 +45,6 @@ func guard(srv *server.Server) error {
 	if err != nil {
 		return err
 	}
-	// All connections come at once, with a token that is not known yet. Of 1,024 workers 32 would verify tokens for one
-	// address, and tell the others to come back.
-	srv.Workers = 4096
 	srv.Limits = server.Limits{
 		Requests: rate, Tools: []server.ToolLimit{{Pattern: "echo*", Rate: rate, Concurrent: 100_000}}, InFlightPerPrincipal: 100_000,
 	}
