@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,16 +61,21 @@ func TestRead(t *testing.T) {
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		var failure error
-		calls, other := 0, 0
+		var failing atomic.Bool
+		var calls, other atomic.Int32
 		now := make(chan struct{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			Watch(ctx, time.Second, now, slog.New(slog.NewTextHandler(&log, nil)),
-				Source{"keys", func() (bool, error) { calls++; return calls == 1, failure }},
-				Source{"others", func() (bool, error) { other++; return false, nil }})
+				Source{"keys", func() (bool, error) {
+					if failing.Load() {
+						return false, errors.New("broken")
+					}
+					return calls.Add(1) == 1, nil
+				}},
+				Source{"others", func() (bool, error) { other.Add(1); return false, nil }})
 		}()
 		wait := func(d time.Duration) string {
 			time.Sleep(d + time.Millisecond) // of the bubble
@@ -77,20 +83,20 @@ func TestWatch(t *testing.T) {
 			defer log.Reset()
 			return log.String()
 		}
-		if got := wait(3 * time.Second); calls != 3 || other != 3 || strings.Count(got, "has been read again") != 1 || !strings.Contains(got, "what=keys") {
-			t.Errorf("after 3 s: %d and %d calls, log %q", calls, other, got)
+		if got := wait(3 * time.Second); calls.Load() != 3 || other.Load() != 3 || strings.Count(got, "has been read again") != 1 || !strings.Contains(got, "what=keys") {
+			t.Errorf("after 3 s: %d and %d calls, log %q", calls.Load(), other.Load(), got)
 		}
-		failure = errors.New("broken")
-		if got := wait(3 * time.Second); strings.Count(got, "err=broken") != 1 || other != 6 {
+		failing.Store(true)
+		if got := wait(3 * time.Second); strings.Count(got, "err=broken") != 1 || other.Load() != 6 {
 			t.Errorf("a fault is logged as %q", got)
 		}
 		now <- struct{}{} // who asks is told, whatever was said before
-		if got := wait(0); strings.Count(got, "err=broken") != 1 || calls != 7 {
-			t.Errorf("when asked: %d calls, log %q", calls, got)
+		if got := wait(0); strings.Count(got, "err=broken") != 1 || other.Load() != 7 {
+			t.Errorf("when asked: %d calls, log %q", other.Load(), got)
 		}
-		failure = nil
+		failing.Store(false)
 		wait(time.Second)
-		failure = errors.New("broken")
+		failing.Store(true)
 		if got := wait(time.Second); strings.Count(got, "err=broken") != 1 {
 			t.Errorf("the same fault later is logged as %q", got)
 		}
