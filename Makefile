@@ -10,6 +10,7 @@ PKGS     := $(shell $(GO) list ./... | grep -v -e /looptest -e /mcptest -e /cert
 # Statements of our packages that tests must reach.
 COVERAGE := 90
 FUZZTIME := 5s
+FUZZPKGS  = $(PKGS)
 CONFORMANCE := cmd/everything/conformance
 TSPEER   := benchmarks/servers/typescript
 # make build VERSION=v1.2.3 makes a release; a VERSION of the environment is somebody else's.
@@ -107,7 +108,7 @@ cover: ## all tests, and coverage of our packages; fails under $(COVERAGE) % of 
 # exceeded" although no input failed: that alone is no failure.
 fuzz: ## every fuzz target for $(FUZZTIME)
 	@mkdir -p $(OUT)/fuzzcache
-	@for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}={{.Dir}}{{end}}' $(PKGS)); do \
+	@for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}={{.Dir}}{{end}}' $(FUZZPKGS)); do \
 	  dir=$${pkg#*=}; pkg=$${pkg%%=*}; \
 	  grep -qs '^func Fuzz' $$dir/*_test.go || continue; \
 	  $(GO) test -c -fuzz . -o $(OUT)/fuzz.test $$pkg || exit 1; \
@@ -189,14 +190,14 @@ bench-compare: ## this checkout beside revision BASE, with benchstat; ONLY, MICR
 	cd benchmarks && $(GO) tool benchstat base=$(abspath $(OUT))/compare/base.txt head=$(abspath $(OUT))/compare/head.txt
 	cd benchmarks && $(GO) tool benchstat base=$(abspath $(OUT))/compare/micro-base.txt head=$(abspath $(OUT))/compare/micro-head.txt
 
+# What reads bytes from strangers first is fuzzed; the seeds and corpora of all are tests.
 ci: ## everything that a change must pass
 	@mkdir -p $(OUT)
-	$(MAKE) cover
-	$(MAKE) lint
+	$(MAKE) -j2 --output-sync=target cover lint
 	$(MAKE) sbom
 	$(MAKE) licenses
 	$(MAKE) race
-	$(MAKE) fuzz FUZZTIME=1s
+	$(MAKE) fuzz FUZZTIME=1s FUZZPKGS='./codec/... ./loop'
 	$(MAKE) security
 	$(MAKE) interop
 	$(MAKE) conformance

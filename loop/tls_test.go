@@ -428,10 +428,14 @@ func TestTLSHandshakeFlood(t *testing.T) {
 func TestTLSBigFirstRequest(t *testing.T) {
 	a := newAuthority(t)
 	e := startTLS(t, loop.Config{}, nil, a.server())
+	each := 25
+	if raceEnabled {
+		each = 5 // a megabyte each, a hundred times slower
+	}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for range 25 {
+			for range each {
 				c := secureClient(t, e.Addrs()[0], a.client(tls.VersionTLS13))
 				body := strings.Repeat("b", 1<<20)
 				if _, err := c.Write(looptest.Request("POST", "/", body)); err != nil {

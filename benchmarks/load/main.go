@@ -168,7 +168,7 @@ func (o *options) flags(stderr io.Writer) *flag.FlagSet {
 	fs.StringVar(&o.serverArgs, "server-args", "", "more `flags` for millrace serve, separated by spaces")
 	fs.StringVar(&o.json, "json", "", "write the reports to `file` as JSON")
 	fs.BoolVar(&o.short, "short", false, "the small run for CI, without judging latencies")
-	fs.DurationVar(&o.duration, "duration", 0, "how long churn, rate and soak last; 0: 1m, soak 1h; with --short 10s, 5s, soak 40s")
+	fs.DurationVar(&o.duration, "duration", 0, "how long churn, rate and soak last; 0: 1m, soak 1h; with --short 10s, 5s, soak 15s")
 	fs.StringVar(&o.out, "out", "", "soak: write the table and the report to `file` as Markdown")
 	fs.IntVar(&o.clients, "clients", 1000, "churn: `number` of WebSocket clients, and of HTTP clients")
 	fs.DurationVar(&o.think, "think", 50*time.Millisecond, "churn: mean pause of a client between calls")

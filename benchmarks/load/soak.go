@@ -86,7 +86,7 @@ func (s *soakRun) start(ctx context.Context) *sync.WaitGroup {
 // watch lets the clients find out how fast they can be, slows them down to half of it, and notes a row of the table
 // every interval until the time is over.
 func (s *soakRun) watch(ctx context.Context, b *bench) (*soakTable, error) {
-	d := s.opts.span(time.Hour, 40*time.Second)
+	d := s.opts.span(time.Hour, 15*time.Second)
 	probe, interval := pick(s.opts, 10*time.Second, 3*time.Second), pick(s.opts, 30*time.Second, 5*time.Second)
 	t := &soakTable{warmup: d / 5, interval: interval, started: time.Now()}
 	if err := sleep(ctx, probe/3); err != nil { // until all are connected
