@@ -138,8 +138,8 @@ func (m *memory) look(now time.Time) {
 	}
 }
 
-// share is n bytes, or the share of the limit that holds a quarter of it, if that is
-// less. It bounds what defaults promise to peers.
+// share is n bytes, or a quarter of the limit if that is less: what peers may make the
+// server hold by default.
 func (m *memory) share(n int64) int64 {
 	if m.limit == 0 {
 		return n

@@ -101,8 +101,6 @@ type Request struct {
 	Session string
 	// Fields are further header fields, each with its line break.
 	Fields string
-	// Token is the bearer token, if any.
-	Token string
 }
 
 // Append appends the request, with body when Verb is POST.
@@ -114,9 +112,6 @@ func (r *Request) Append(dst, body []byte) []byte {
 	dst = appendField(dst, "Mcp-Name", r.Name)
 	dst = appendField(dst, "Mcp-Session-Id", r.Session)
 	dst = append(dst, r.Fields...)
-	if r.Token != "" {
-		dst = appendField(dst, "Authorization", "Bearer "+r.Token)
-	}
 	switch r.Verb {
 	case "POST":
 		dst = append(dst, "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\nContent-Length: "...)

@@ -51,7 +51,7 @@ func TestAppendString(t *testing.T) {
 func TestRequestAppend(t *testing.T) {
 	post := Request{Verb: "POST", Path: "/mcp", Host: "h:1", Version: VersionModern, RPC: "tools/call", Name: "echo"}
 	b := post.Append(nil, []byte("{}"))
-	del := Request{Verb: "DELETE", Path: "/mcp", Host: "h:1", Session: "s", Token: "t"}
+	del := Request{Verb: "DELETE", Path: "/mcp", Host: "h:1", Session: "s", Fields: "Authorization: Bearer t\r\n"}
 	in := bufio.NewReader(bytes.NewReader(del.Append(b, nil)))
 
 	r, err := http.ReadRequest(in)

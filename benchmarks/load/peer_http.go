@@ -51,7 +51,11 @@ func (p *httpPeer) disconnect() {
 }
 
 func (p *httpPeer) request(verb string) client.Request {
-	return client.Request{Verb: verb, Path: p.path, Host: p.addr, Version: p.era.String(), Session: p.session, Token: p.token}
+	r := client.Request{Verb: verb, Path: p.path, Host: p.addr, Version: p.era.String(), Session: p.session}
+	if p.token != "" {
+		r.Fields = "Authorization: Bearer " + p.token + "\r\n"
+	}
+	return r
 }
 
 func (p *httpPeer) write(r client.Request, body []byte) error {

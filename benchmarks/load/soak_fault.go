@@ -129,16 +129,26 @@ func isEnd(err error) bool {
 		errors.Is(err, syscall.EPIPE) || errors.Is(err, client.ErrNoAnswer)
 }
 
+// webSocket opens a WebSocket, on which nothing may take longer than an answer.
+func (s *soakRun) webSocket(ctx context.Context) (*wsPeer, error) {
+	p, err := dialWS(ctx, s.server.Addr, s.opts.path, client.Modern)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.SetDeadline(time.Now().Add(answerTime)); err != nil {
+		p.Abort()
+		return nil, err
+	}
+	return p, nil
+}
+
 // badMessage must be answered with a parse error, and the connection must serve on.
 func (s *soakRun) badMessage(ctx context.Context, _ *rand.Rand) error {
-	p, err := dialWS(ctx, s.server.Addr, s.opts.path, client.Modern)
+	p, err := s.webSocket(ctx)
 	if err != nil {
 		return err
 	}
 	defer p.Abort()
-	if err := p.SetDeadline(time.Now().Add(answerTime)); err != nil {
-		return err
-	}
 	if err := p.Write([]byte(`{"jsonrpc":"2.0","id":1,"method":`)); err != nil {
 		return err
 	}
@@ -159,14 +169,11 @@ func (s *soakRun) badMessage(ctx context.Context, _ *rand.Rand) error {
 // badFrame sends a frame without a mask. RFC 6455 section 5.1: "The server MUST close the connection upon receiving a
 // frame that is not masked."
 func (s *soakRun) badFrame(ctx context.Context, _ *rand.Rand) error {
-	p, err := dialWS(ctx, s.server.Addr, s.opts.path, client.Modern)
+	p, err := s.webSocket(ctx)
 	if err != nil {
 		return err
 	}
 	defer p.Abort()
-	if err := p.SetDeadline(time.Now().Add(answerTime)); err != nil {
-		return err
-	}
 	if err := p.WriteRaw([]byte("\x81\x02{}")); err != nil {
 		return err
 	}
@@ -229,14 +236,11 @@ func (s *soakRun) cancelled(ctx context.Context, _ *rand.Rand) error {
 
 // slowReader asks for much more than a socket buffers, and reads only after a while. Every answer must come.
 func (s *soakRun) slowReader(ctx context.Context, rng *rand.Rand) error {
-	p, err := dialWS(ctx, s.server.Addr, s.opts.path, client.Modern)
+	p, err := s.webSocket(ctx)
 	if err != nil {
 		return err
 	}
 	defer p.Abort()
-	if err := p.SetDeadline(time.Now().Add(answerTime)); err != nil {
-		return err
-	}
 	const calls = 40
 	text := bytes.Repeat([]byte{byte('a' + rng.IntN(26))}, 100<<10)
 	qs := make([]question, calls)

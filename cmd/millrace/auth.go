@@ -88,18 +88,14 @@ func (f *authFlags) authenticates() bool {
 	return len(f.AuthIssuer) > 0 || f.APIKeys != nil || f.certificates
 }
 
-// unused finds flags that mean nothing without another: who has set one believes
-// that it does something. A variable that is set and empty is such a flag too.
+// unused finds flags that mean nothing without another. A variable that is set and
+// empty is such a flag too.
 func (f *authFlags) unused() error {
 	if v, set := os.LookupEnv("MILLRACE_AUTH_ISSUER"); set && v == "" {
 		return usageError{errors.New("MILLRACE_AUTH_ISSUER is set, and empty: nobody would be asked who he is; unset it if that is meant")}
 	}
 	issuer, client, public := len(f.AuthIssuer) > 0, f.IntrospectClientID != "", f.PublicURL != ""
-	for _, need := range []struct {
-		flag       string
-		set, there bool
-		needs      string
-	}{
+	return unmet([]need{
 		{"public-url", public, f.authenticates(), "authentication: --api-keys, --auth-issuer or --tls-client-ca"},
 		{"implies", len(f.Implies) > 0, f.authenticates(), "authentication: --api-keys, --auth-issuer or --tls-client-ca"},
 		{"auth-jwks", f.AuthJWKS != "", issuer, "--auth-issuer"},
@@ -108,12 +104,7 @@ func (f *authFlags) unused() error {
 		{"introspect-client-id", client, issuer, "--auth-issuer"},
 		{"introspect-url", f.IntrospectURL != "", client, "--introspect-client-id"},
 		{"introspect-secret-file", f.IntrospectSecretFile != "", client, "--introspect-client-id"},
-	} {
-		if need.set && !need.there {
-			return usageError{fmt.Errorf("--%s means nothing without %s", need.flag, need.needs)}
-		}
-	}
-	return nil
+	})
 }
 
 // tokens are the verifiers of what issuers give out.

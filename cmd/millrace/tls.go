@@ -63,21 +63,15 @@ func renewed(files *cert.Files, log logger) func() (bool, error) {
 
 func (f *tlsFlags) check() error {
 	tls := len(f.TLSListen) > 0
-	for _, need := range []struct {
-		flag       string
-		set, there bool
-		needs      string
-	}{
+	if err := unmet([]need{
 		{"tls-listen", tls, len(f.TLSCert) > 0, "--tls-cert"},
 		{"tls-cert", len(f.TLSCert) > 0, tls, "--tls-listen"},
 		{"tls-key", len(f.TLSKey) > 0, len(f.TLSCert) > 0, "--tls-cert"},
 		{"tls-client-ca", f.TLSClientCA != "", tls, "--tls-listen"},
 		{"tls-client-auth", f.TLSClientAuth == "optional", f.TLSClientCA != "", "--tls-client-ca"},
 		{"tls-client-names", f.TLSClientNames != "", f.TLSClientCA != "", "--tls-client-ca"},
-	} {
-		if need.set && !need.there {
-			return usageError{fmt.Errorf("--%s means nothing without %s", need.flag, need.needs)}
-		}
+	}); err != nil {
+		return err
 	}
 	if n := len(f.TLSKey); n > 0 && n != len(f.TLSCert) {
 		return usageError{fmt.Errorf("%d --tls-key for %d --tls-cert: want one for each, in the same order", n, len(f.TLSCert))}

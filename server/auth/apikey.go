@@ -154,11 +154,7 @@ func (t *keyTable) keepFrom(old *keyTable) {
 func parseKeyFile(text []byte) (*keyTable, error) {
 	t := &keyTable{byHash: map[tokenKey]*apiKey{}, byName: map[string]*Principal{}}
 	scan := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; scan.Scan(); n++ {
-		line := strings.TrimSpace(scan.Text())
-		if line == "" || line[0] == '#' {
-			continue
-		}
+	for n, line := range lines(scan) {
 		k, err := parseKeyLine(line)
 		switch {
 		case err != nil:

@@ -198,11 +198,7 @@ func names(cert *x509.Certificate) func(yield func(certName) bool) {
 func parseNames(text []byte) (*nameTable, error) {
 	t := &nameTable{lines: map[certName]*namedCert{}}
 	scan := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; scan.Scan(); n++ {
-		line := strings.TrimSpace(scan.Text())
-		if line == "" || line[0] == '#' {
-			continue
-		}
+	for n, line := range lines(scan) {
 		c, err := parseNameLine(line)
 		switch {
 		case err != nil:
